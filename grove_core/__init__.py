@@ -1,0 +1,58 @@
+"""Several versions of one stateful module, side by side in a live system.
+
+Names for authors are at hand at once; those for programs, and what stands behind them, on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from grove_core.author.entities import Entities
+from grove_core.author.lens import Add, Cast, Drop, Lens, Recode, Rename, Scale
+from grove_core.author.module import Module
+from grove_core.author.schema import Column, Schema
+
+if TYPE_CHECKING:
+    from grove_core.base.clock import Clock, ManualClock, SystemClock
+    from grove_core.base.errors import GroveError
+    from grove_core.debug import DebugEngine
+    from grove_core.engine import MultiVersionEngine
+    from grove_core.parts.settings import Settings
+
+_LATER = {
+    "Clock": "grove_core.base.clock",
+    "DebugEngine": "grove_core.debug",
+    "GroveError": "grove_core.base.errors",
+    "ManualClock": "grove_core.base.clock",
+    "MultiVersionEngine": "grove_core.engine",
+    "Settings": "grove_core.parts.settings",
+    "SystemClock": "grove_core.base.clock",
+}
+
+__all__ = [
+    "Add",
+    "Cast",
+    "Clock",
+    "Column",
+    "DebugEngine",
+    "Drop",
+    "Entities",
+    "GroveError",
+    "Lens",
+    "ManualClock",
+    "Module",
+    "MultiVersionEngine",
+    "Recode",
+    "Rename",
+    "Scale",
+    "Schema",
+    "Settings",
+    "SystemClock",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'grove_core' has no attribute {name!r}")

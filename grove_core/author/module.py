@@ -1,0 +1,77 @@
+"""The class an author derives from: one version of one module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from grove_core.author.entities import Entities
+from grove_core.author.lens import Lens
+from grove_core.author.schema import Schema
+
+Document = Any
+"""What msgpack can hold: None, bool, int, float, str, bytes, list, dict."""
+
+
+class Module:
+    """One version of a module. It runs in a worker of its own; only `schema` and `process` are needed.
+
+    Made without arguments. The engine calls `initialize` once, then `process` each tick; a raise from any
+    method is a fault of this version and of no other.
+    """
+
+    schema: ClassVar[Schema]
+    lenses: ClassVar[Sequence[Lens]] = ()
+    catch_up: ClassVar[bool] = True
+    """False: rows that were recovered skip the tick they lost, instead of redoing it."""
+
+    entities: Entities
+    """The rows of this call; set before each `process`."""
+    catching_up: bool = False
+    """True while recovered rows redo a tick."""
+
+    _version: str = ""
+    _document_changed: bool = False
+
+    def initialize(self, config: Mapping[str, Any]) -> None:
+        """Take the configuration, before anything else. Default: nothing."""
+
+    def process(self, dt: float) -> None:
+        """Advance the entities by `dt` seconds. Not called when there are none."""
+        raise NotImplementedError(f"{type(self).__name__} has no process(self, dt)")
+
+    def get_state(self) -> Document:
+        """Return what is not per entity, one document per version. Default: None, there is none."""
+        return None
+
+    def set_state(self, document: Document) -> None:
+        """Take back a document that this version gave. Default: nothing."""
+
+    def mark_state_changed(self) -> None:
+        """Say that the document changed in this tick: it is checkpointed with the tick's commit."""
+        self._document_changed = True
+
+    def migrate_state_from(self, from_version: str, state: Document) -> bool:
+        """Take over another version's document; return whether it was taken.
+
+        Default: the same version's is set, any other is refused.
+        """
+        if from_version == self.get_version():
+            self.set_state(state)
+            return True
+        return False
+
+    def is_idle(self) -> bool:
+        """Tell whether this version may be unloaded now. Default: always."""
+        return True
+
+    def get_dependencies(self) -> Sequence[str]:
+        """Name the modules this one needs, as PEP 508 requirements on module names. Default: none."""
+        return ()
+
+    def get_version(self) -> str:
+        """Return the version, as the package's metadata has it."""
+        return self._version
+
+    def shutdown(self) -> None:
+        """Let go of what lies outside Grove, before the worker ends. Default: nothing."""

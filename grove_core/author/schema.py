@@ -1,0 +1,212 @@
+"""The columns of a version's entities, and the rules their values keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from grove_core.base.errors import InvalidColumns, SchemaError
+
+Scalar = bool | int | float
+Array = NDArray[Any]
+Columns = dict[str, Array]
+"""Column name -> values, all of one length."""
+
+ID = "id"
+ID_DTYPE = np.dtype("<i8")
+KINDS = "biuf"
+"""The numpy kinds a column may have: booleans, integers and floats of 1 to 8 bytes."""
+RESERVED = frozenset({ID, "constant", "columns", "spawn", "despawn", "fail"})
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One column: its dtype, what a new row holds, and what a value may be.
+
+    `low` and `high` are inclusive bounds. `nan=False` refuses NaN in a float column.
+    """
+
+    dtype: str
+    default: Scalar = 0
+    low: Scalar | None = None
+    high: Scalar | None = None
+    nan: bool = False
+
+    def broken_rule(self, values: Array) -> str | None:
+        """Return the first rule that `values` (of this column's dtype) break, or None.
+
+        The minimum of floats is NaN as soon as one value is: one pass, no temporaries.
+        """
+        if not len(values) or values.dtype.kind == "b":
+            return None
+        check_nan = values.dtype.kind == "f" and not self.nan
+        if not check_nan and self.low is None and self.high is None:
+            return None
+        if check_nan and math.isnan(values.min()):
+            return f"is NaN in {int(np.isnan(values).sum())} of {len(values)} rows"
+        if self.low is not None and (lowest := np.fmin.reduce(values)) < self.low:
+            return f"is {lowest}, below its lowest value {self.low}"
+        if self.high is not None and (highest := np.fmax.reduce(values)) > self.high:
+            return f"is {highest}, above its highest value {self.high}"
+        return None
+
+
+class ColumnSpec(msgspec.Struct, frozen=True):
+    """A column as it crosses the wire: its name, its rules, and whether a worker may write it."""
+
+    name: str
+    column: Column
+    constant: bool = False
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The numpy dtype."""
+        return np.dtype(self.column.dtype)
+
+
+class Schema:
+    """The columns of one version, `id` (int64) left out: every schema has it.
+
+    Args:
+        constant: names of columns that no worker may write.
+        columns: name -> dtype ("f4", "?", "i8" ...) or `Column`.
+
+    Raises:
+        SchemaError: a reserved or unusable name, an unknown dtype, or rules its default breaks.
+    """
+
+    def __init__(self, *, constant: Iterable[str] = (), **columns: str | Column) -> None:
+        fixed = {constant} if isinstance(constant, str) else set(constant)
+        if unknown := sorted(fixed - columns.keys()):
+            raise SchemaError(f"constant names columns that the schema lacks: {', '.join(unknown)}")
+        self.specs: tuple[ColumnSpec, ...] = tuple(
+            ColumnSpec(name, _checked(name, column), name in fixed) for name, column in columns.items()
+        )
+        self.names: tuple[str, ...] = tuple(spec.name for spec in self.specs)
+        self._by_name = {spec.name: spec for spec in self.specs}
+
+    @classmethod
+    def of(cls, specs: Sequence[ColumnSpec]) -> Schema:
+        """Make a schema from what crossed the wire, with the same checks.
+
+        Raises:
+            SchemaError: as for the constructor, and for a name that stands twice.
+        """
+        if len({spec.name for spec in specs}) < len(specs):
+            raise SchemaError("a column stands twice in the schema")
+        fixed = [spec.name for spec in specs if spec.constant]
+        if "constant" in {spec.name for spec in specs}:
+            raise SchemaError("a column cannot be called 'constant': the name is reserved")
+        return cls(constant=fixed, **{spec.name: spec.column for spec in specs})
+
+    def __getitem__(self, name: str) -> ColumnSpec:
+        return self._by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schema) and self.specs == other.specs
+
+    def __hash__(self) -> int:
+        return hash(self.specs)
+
+    def __repr__(self) -> str:
+        return f"Schema({', '.join(f'{s.name}={s.column.dtype!r}' for s in self.specs)})"
+
+    @property
+    def dtypes(self) -> dict[str, np.dtype[Any]]:
+        """Column name -> numpy dtype."""
+        return {spec.name: spec.dtype for spec in self.specs}
+
+    def conform(self, given: Mapping[str, ArrayLike]) -> tuple[int, Columns]:
+        """Turn what a caller gave into columns of this schema; what is missing gets its default.
+
+        Values may be scalars or one-dimensional arrays, which are broadcast to one length.
+
+        Returns:
+            The number of rows, and every column of the schema with that length.
+
+        Raises:
+            InvalidColumns: unknown names, lengths that differ, values that the dtype cannot hold, or
+                values that break a rule.
+        """
+        if unknown := sorted(given.keys() - self._by_name.keys()):
+            raise InvalidColumns(
+                f"no column is called {', '.join(map(repr, unknown))}; there are {', '.join(self.names)}"
+            )
+        arrays = {name: _as_column(name, values) for name, values in given.items()}
+        lengths = {name: len(array) for name, array in arrays.items() if array.ndim}
+        if len(set(lengths.values())) > 1:
+            raise InvalidColumns(
+                "columns differ in length: " + ", ".join(f"{n} has {k}" for n, k in lengths.items())
+            )
+        rows = next(iter(lengths.values()), 1)
+        return rows, {spec.name: _filled(spec, arrays.get(spec.name), rows) for spec in self.specs}
+
+
+def _checked(name: str, column: str | Column) -> Column:
+    if name in RESERVED or name.startswith("_") or not name.isidentifier():
+        raise SchemaError(
+            f"a column cannot be called {name!r}: it must be a Python name, without a leading underscore, "
+            f"and none of {', '.join(sorted(RESERVED))}"
+        )
+    if isinstance(column, str):
+        column = Column(column)
+    if not isinstance(column, Column):
+        raise SchemaError(f"column {name!r} must be a dtype or a Column, not {column!r}")
+    try:
+        dtype = np.dtype(column.dtype).newbyteorder("=")
+    except TypeError:
+        raise SchemaError(f"column {name!r} has the unknown dtype {column.dtype!r}") from None
+    if dtype.kind not in KINDS or dtype.itemsize > 8:
+        raise SchemaError(f"column {name!r} has the dtype {column.dtype!r}; use a bool, int or float up to 8 bytes")
+    column = msgspec.structs.replace(column, dtype=dtype.str)
+    try:
+        held = np.array([column.default], dtype)
+        fits = dtype.kind == "f" or held[0] == column.default
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise SchemaError(f"column {name!r}: {dtype.name} cannot hold the default {column.default!r}")
+    if broken := column.broken_rule(held):
+        raise SchemaError(f"column {name!r}: its default {broken}")
+    return column
+
+
+def _as_column(name: str, values: ArrayLike) -> Array:
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InvalidColumns(f"column {name!r} is not a flat sequence of numbers") from None
+    if array.ndim > 1:
+        raise InvalidColumns(f"column {name!r} has {array.ndim} dimensions; a column has one")
+    if array.dtype.kind not in KINDS and array.size:
+        raise InvalidColumns(f"column {name!r} holds {array.dtype.name}; a column holds numbers")
+    return array
+
+
+def _filled(spec: ColumnSpec, given: Array | None, rows: int) -> Array:
+    if given is None:
+        return np.full(rows, spec.column.default, spec.dtype)
+    values = np.ascontiguousarray(np.broadcast_to(_cast(spec.name, given, spec.dtype), rows))
+    if broken := spec.column.broken_rule(values):
+        raise InvalidColumns(f"column {spec.name!r} {broken}")
+    return values
+
+
+def _cast(name: str, given: Array, dtype: np.dtype[Any]) -> Array:
+    """Cast as numpy's same_kind allows, and refuse integers that would wrap."""
+    if not given.size:
+        return given.astype(dtype)
+    if given.dtype.kind in "iu" and dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        if int(given.min()) < bounds.min or int(given.max()) > bounds.max:
+            raise InvalidColumns(f"column {name!r} holds values that do not fit into {dtype.name}")
+    elif not np.can_cast(given.dtype, dtype, "same_kind"):
+        raise InvalidColumns(f"column {name!r} holds {given.dtype.name}, which {dtype.name} cannot take without loss")
+    return given.astype(dtype)

@@ -1,0 +1,1 @@
+"""Level 0: frozen words and reports; the error tree."""

@@ -1,0 +1,202 @@
+"""Every error that Grove raises, in one tree.
+
+    GroveError
+    ├── NotFound
+    │   ├── UnknownModule            no such module is installed or loaded
+    │   ├── UnknownVersion           no such version is installed or loaded
+    │   ├── UnknownEntity            an id that is not alive
+    │   └── UnknownPart              settings name a router, policy ... that no plugin registers
+    ├── InvalidInput
+    │   ├── InvalidRequirement       not a version, not a specifier
+    │   ├── AmbiguousVersion         a requirement that fits two loaded versions
+    │   ├── InvalidWeights           negative, NaN, empty, far from 1
+    │   ├── InvalidColumns           other names, lengths or types than the schema's
+    │   ├── DuplicateEntity          an id that lives already, or twice in one call
+    │   └── SettingsError            a settings file that does not fit
+    ├── PackageError
+    │   ├── BrokenPackage            metadata that cannot be read
+    │   ├── ConflictingPackages      two distributions claim one version or one import package
+    │   ├── SchemaError              a schema that cannot be laid out
+    │   ├── LensError                a lens whose steps do not fit its two schemas
+    │   └── DependencyError          a module that this one requires is not loaded
+    ├── Refused
+    │   ├── AlreadyLoaded
+    │   ├── UnloadRefused            it has entities or weight, or others rely on it
+    │   ├── NoLensPath               no chain of lenses leads from one version to the other
+    │   ├── MigrationRefused         a version does not accept another one's document
+    │   ├── InsideTick               a call from inside a tick
+    │   ├── EngineClosed
+    │   └── OutOfMemory              the table is full, or the system has no pages left
+    ├── WorkerError
+    │   ├── LoadFailed               a version raised while it was loaded
+    │   ├── DeadlineExceeded
+    │   ├── PeerDied                 the other end of the wire is gone
+    │   └── ProtocolError            the other end sent what it may not
+    └── PluginError
+        ├── DuplicateName            two plugins register one name
+        └── PluginFailed             a plugin raised, or answered what its contract forbids
+"""
+
+from __future__ import annotations
+
+
+class GroveError(Exception):
+    """The root. `module`, `version` and `plugin` say where, and stand before the message."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        module: str | None = None,
+        version: object = None,
+        plugin: str | None = None,
+    ) -> None:
+        self.message = message
+        self.module = module
+        self.version = None if version is None else str(version)
+        self.plugin = plugin
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = self.module or ""
+        if self.version is not None:
+            where = f"{where}@{self.version}"
+        if self.plugin is not None:
+            where = f"{where} plugin {self.plugin}".strip()
+        return f"{where}: {self.message}" if where else self.message
+
+
+class NotFound(GroveError):
+    """What was named does not exist."""
+
+
+class UnknownModule(NotFound):
+    """No such module is installed or loaded."""
+
+
+class UnknownVersion(NotFound):
+    """No such version is installed or loaded."""
+
+
+class UnknownEntity(NotFound):
+    """An id that is not alive."""
+
+
+class UnknownPart(NotFound):
+    """Settings name a part that no plugin registers."""
+
+
+class InvalidInput(GroveError):
+    """The caller's values do not fit."""
+
+
+class InvalidRequirement(InvalidInput):
+    """Neither a major number, nor an exact version, nor a specifier."""
+
+
+class AmbiguousVersion(InvalidInput):
+    """A requirement that fits two loaded versions."""
+
+
+class InvalidWeights(InvalidInput):
+    """Weights that are negative, NaN, empty, or far from a sum of 1."""
+
+
+class InvalidColumns(InvalidInput):
+    """Columns with other names, lengths or types than the schema's."""
+
+
+class DuplicateEntity(InvalidInput):
+    """An id that lives already, or stands twice in one call."""
+
+
+class SettingsError(InvalidInput):
+    """A settings file that does not fit."""
+
+
+class PackageError(GroveError):
+    """A version package, or its metadata, is wrong."""
+
+
+class BrokenPackage(PackageError):
+    """Metadata that cannot be read."""
+
+
+class ConflictingPackages(PackageError):
+    """Two distributions claim one version or one import package."""
+
+
+class SchemaError(PackageError):
+    """A schema that cannot be laid out."""
+
+
+class LensError(PackageError):
+    """A lens whose steps do not turn its one schema into exactly the other."""
+
+
+class DependencyError(PackageError):
+    """A module that this one requires is not loaded."""
+
+
+class Refused(GroveError):
+    """A call that makes sense, but not now; nothing was changed."""
+
+
+class AlreadyLoaded(Refused):
+    """The version is loaded."""
+
+
+class UnloadRefused(Refused):
+    """The version has entities or weight, others rely on it, or it is not idle."""
+
+
+class NoLensPath(Refused):
+    """No chain of lenses leads from one version to the other."""
+
+
+class MigrationRefused(Refused):
+    """A version does not accept another one's document."""
+
+
+class InsideTick(Refused):
+    """An engine call from inside a tick."""
+
+
+class EngineClosed(Refused):
+    """The engine was closed."""
+
+
+class OutOfMemory(Refused):
+    """A table is full, or the system has no pages left."""
+
+
+class WorkerError(GroveError):
+    """A worker did not do what it was asked to."""
+
+
+class LoadFailed(WorkerError):
+    """A version raised while it was imported, initialised or warmed."""
+
+
+class DeadlineExceeded(WorkerError):
+    """A worker did not answer in time."""
+
+
+class PeerDied(WorkerError):
+    """The other end of the wire is gone."""
+
+
+class ProtocolError(WorkerError):
+    """The other end sent what it may not."""
+
+
+class PluginError(GroveError):
+    """A plugin is at fault."""
+
+
+class DuplicateName(PluginError):
+    """Two plugins register one name."""
+
+
+class PluginFailed(PluginError):
+    """A plugin raised, or answered what its contract forbids."""

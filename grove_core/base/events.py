@@ -1,0 +1,52 @@
+"""What happened, as values: one enum of kinds, one frozen event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from packaging.version import Version
+
+
+class EventKind(StrEnum):
+    """Everything an engine tells about."""
+
+    VERSION_LOADED = "version_loaded"
+    LOAD_FAILED = "load_failed"
+    VERSION_UNLOADED = "version_unloaded"
+    VERSION_COLLECTED = "version_collected"
+    COLLECTION_HELD = "collection_held"
+    SPLIT_SET = "split_set"
+    STABLE_CHANGED = "stable_changed"
+    STATE_MIGRATED = "state_migrated"
+    FAULT = "fault"
+    ROLLED_BACK = "rolled_back"
+    RESTARTED = "restarted"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    QUARANTINED = "quarantined"
+    RELEASED = "released"
+    PINS_DROPPED = "pins_dropped"
+    ENTITIES_FAILED = "entities_failed"
+    CATCH_UP_SKIPPED = "catch_up_skipped"
+    DOCUMENT_LEFT = "document_left"
+    MEMORY_ABANDONED = "memory_abandoned"
+    WORKER_OUTPUT = "worker_output"
+    PLUGIN_FAILED = "plugin_failed"
+    INTENT_REPLAYED = "intent_replayed"
+    GC_ENABLED = "gc_enabled"
+    GC_DISABLED = "gc_disabled"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened, to a module, a version, or the engine itself."""
+
+    kind: EventKind
+    at: float
+    """The injected clock's time, in seconds."""
+    module: str | None = None
+    version: Version | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)

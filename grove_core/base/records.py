@@ -1,0 +1,241 @@
+"""What calls return and what plugins are shown: frozen, measured, `None` where nothing could be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from packaging.version import Version
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """One installed version of a module, as its metadata tells it; nothing was imported."""
+
+    module: str
+    version: Version | None
+    distribution: str
+    entry_point: str
+    """The entry point's value, such as `gamelogic_v2:GameLogic`."""
+    location: str
+    """The folder the distribution is installed in."""
+    path: tuple[str, ...] = ()
+    """Folders that the worker puts before its own `sys.path`; empty for what is installed."""
+    error: str | None = None
+    """Why the record is broken, or None."""
+
+
+class Role(StrEnum):
+    """What a loaded version is to its module."""
+
+    STABLE = "stable"
+    PREVIOUS = "previous"
+    CANARY = "canary"
+    IDLE = "idle"
+
+
+class MoveCause(StrEnum):
+    """Why entities changed their version."""
+
+    SPLIT = "split"
+    MIGRATE = "migrate"
+    PIN = "pin"
+    FAULT = "fault"
+    ROLLBACK = "rollback"
+
+
+class FaultKind(StrEnum):
+    """What a version did wrong."""
+
+    RAISE = "raise"
+    WRONG_REPLY = "wrong_reply"
+    DEADLINE = "deadline"
+    DEATH = "death"
+    RULE = "rule"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of one version."""
+
+    module: str
+    version: Version
+    kind: FaultKind
+    message: str
+    tick: int
+    entities: int
+    """How many rows it had at hand."""
+    traceback: str | None = None
+
+
+@dataclass(frozen=True)
+class VersionUse:
+    """How a loaded version is used now: what policies decide by."""
+
+    module: str
+    version: Version
+    role: Role
+    weight: float
+    entities: int
+    idle_since: float | None
+    """The clock's time since when it has had neither weight nor entities, or None."""
+    restarts: int
+    """How often it was restarted since its last good tick."""
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """A version was loaded and is ready."""
+
+    module: str
+    version: Version
+    distribution: str
+    ms: float
+    """From the call until ready."""
+    ready_ms: float
+    """Of these, from the order to a worker until it was ready: metadata was read before."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a version holds, measured, in bytes."""
+
+    pss: int | None
+    """The process's proportional share: what is its own, and its part of what it shares. Tables left out."""
+    private: int | None
+    """Of that, what no other process shares."""
+    tables: int
+    """Pages of its columns and of their generations."""
+
+    @property
+    def total(self) -> int:
+        """The process's share and the tables."""
+        return (self.pss or 0) + self.tables
+
+
+@dataclass(frozen=True)
+class UnloadReport:
+    """A version was unloaded, by hand or by collection."""
+
+    module: str
+    version: Version
+    had: Memory
+    returned_bytes: int | None
+    """What came back: pages given back by the tables, and by the processes' summed shares."""
+    ms: float
+    idle_seconds: float | None
+    """How long it had been unused when it was collected; None if it was unloaded by hand."""
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """A split was met."""
+
+    module: str
+    weights: Mapping[Version, float]
+    entities: Mapping[Version, int]
+    moved: int
+    normalised_from: float | None
+    """The sum of the weights that were given, where it was not 1."""
+    pinned_excess: Mapping[Version, int]
+    """By how many pinned entities a version is over its share."""
+    ms: float
+
+
+@dataclass(frozen=True)
+class MigrationRecord:
+    """Entities changed their version."""
+
+    module: str
+    from_version: Version
+    to_version: Version
+    at: float
+    """The clock's time."""
+    cause: MoveCause
+    entities: int
+    path: tuple[Version, ...]
+    """The versions whose schemas the rows went through, both ends included."""
+    ms: float
+
+
+@dataclass(frozen=True)
+class MigrationReport:
+    """`migrate_state` moved every entity of a version."""
+
+    module: str
+    from_version: Version
+    to_version: Version
+    entities: int
+    path: tuple[Version, ...]
+    ms: float
+
+
+@dataclass(frozen=True)
+class RollbackStep:
+    """One step of a rollback."""
+
+    name: str
+    ms: float
+
+
+@dataclass(frozen=True)
+class RollbackReport:
+    """Entities went back to an earlier version."""
+
+    module: str
+    from_versions: tuple[Version, ...]
+    target: Version
+    fault: Fault | None
+    """What caused it; None if it was done by hand."""
+    entities: int
+    reloaded: bool
+    """Whether the target had to be loaded."""
+    steps: tuple[RollbackStep, ...]
+    """backup (the rows are as the last commit left them), reload, restore (they are the target's), redirect."""
+    rollback_ms: float
+    """From the decision until the target was ready with the state."""
+    downtime_ms: float | None
+    """From the fault, its detection included, until those entities' next committed tick. None when they have
+    not been ticked since; by hand, what the call took."""
+    within_limit: bool | None
+    """Whether the downtime stayed within the limit; None where there is no downtime to hold against it."""
+
+
+@dataclass(frozen=True)
+class TickReport:
+    """One tick."""
+
+    number: int
+    ms: float
+    entities: int
+    """Entities whose tick was committed."""
+    skipped: int
+    """Entities that had no tick: recovered without catch-up, failed, or of a paused module."""
+    faults: tuple[Fault, ...] = ()
+    rollbacks: tuple[RollbackReport, ...] = ()
+    collected: tuple[UnloadReport, ...] = ()
+
+
+@dataclass(frozen=True)
+class VersionMetrics:
+    """What one version did since it was loaded."""
+
+    version: Version
+    entities: int
+    traffic_percent: float
+    """The share of the module's entities it has; 0 where the module has none."""
+    traffic_percent_set: float
+    """The share it was given by the split."""
+    ticks: int
+    processed_entities: int
+    """Cumulative: one for each entity and committed tick."""
+    avg_process_time_ms: float | None
+    p50_process_time_ms: float | None
+    p99_process_time_ms: float | None
+    """Over the latest 4,096 ticks."""
+    memory_usage_bytes: int | None
+    """Process and tables, see `Memory`."""
+    uptime_seconds: float
+    errors: int
+    """Faults, and entities the version said had failed."""

@@ -1,0 +1,1 @@
+"""Level 3: the engine's end of a version."""

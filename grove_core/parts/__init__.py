@@ -1,0 +1,1 @@
+"""Level 1: promises, hooks, and how a part is found and chosen."""

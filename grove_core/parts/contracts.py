@@ -1,0 +1,146 @@
+"""What a part promises. Each is a Protocol: nothing is inherited, a plugin's class need only fit.
+
+A factory makes a part: it is called once, with the options that the settings give, and the engine then
+holds the plain object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from packaging.version import Version
+
+from grove_core.base.records import Fault, VersionUse
+
+NEW = -1
+"""The value of `Population.current` and `.origin` for an entity that had no version before."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """The entities to be routed, pinned ones left out; every array has one value an entity, read only.
+
+    The order of the entities means nothing: a router's answer must not depend on it.
+    """
+
+    versions: tuple[Version, ...]
+    weights: tuple[float, ...]
+    """One a version, their sum is 1."""
+    ids: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    """The id, hashed with the module's salt: distinct ids have distinct keys."""
+    current: NDArray[np.int32]
+    """Index into `versions` of the version it is in, or `NEW`."""
+    arrival: NDArray[np.int64]
+    """The number of the split that brought it into its version; 0 where it was born there."""
+    origin: NDArray[np.int32]
+    """Index of the version it came from with that split, or `NEW`."""
+
+
+class Router(Protocol):
+    """Shares entities out among versions. Pure: the same population and quota give the same answer.
+
+    Example, a whole plugin::
+
+        class Lowest:
+            def route(self, population, quota):
+                target = np.empty(len(population.ids), np.int32)
+                target[np.argsort(population.ids)] = np.repeat(np.arange(len(quota)), quota)
+                return target
+
+        @hookimpl
+        def grove_register_routers():
+            return {"lowest": Lowest}
+    """
+
+    def route(self, population: Population, quota: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return for each entity the index of its version. `quota` is the exact count for each version."""
+        ...
+
+
+class GcPolicy(Protocol):
+    """Proposes versions for collection; the engine's own rules and the holds may still refuse."""
+
+    def collect(self, uses: Sequence[VersionUse], now: float) -> Iterable[Version]:
+        """Return the versions to unload. `now` is the injected clock's time."""
+        ...
+
+
+class Hold(Protocol):
+    """Keeps a version from being collected. Raising counts as held."""
+
+    def reason(self, use: VersionUse) -> str | None:
+        """Return why the version must stay, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Entities and weight of the faulted version go to `target`, which is loaded if it is not."""
+
+    target: Version
+
+
+@dataclass(frozen=True)
+class Restart:
+    """The version is started again from the committed state."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The module is not ticked until somebody acts; its entities stay where they are."""
+
+
+Decision = Rollback | Restart | Pause
+
+
+class FaultPolicy(Protocol):
+    """Decides what a fault does."""
+
+    def decide(self, fault: Fault, uses: Sequence[VersionUse], previous: Version | None) -> Decision:
+        """Return what is to be done. `previous` is the stable version before this one; it may not be loaded."""
+        ...
+
+
+class Worker(Protocol):
+    """The engine's end of a running version."""
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        ...
+
+    def send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
+        """Send without blocking. Raises `PeerDied` if it is gone, `ProtocolError` if its queue is full."""
+        ...
+
+    def receive(self, timeout: float) -> Any:
+        """Return the next message, or raise `DeadlineExceeded` after `timeout` seconds, or `PeerDied`."""
+        ...
+
+    def kill(self) -> bool:
+        """End it at once. True only once it is certainly gone and can write no more."""
+        ...
+
+    def memory(self) -> tuple[int | None, int | None]:
+        """Return its own proportional and private bytes, tables left out; None where it cannot be measured."""
+        ...
+
+
+class Isolation(Protocol):
+    """Where versions run."""
+
+    def start(self, path: Sequence[str]) -> Worker:
+        """Return a worker that waits for its first message; `path` comes before its `sys.path`."""
+        ...
+
+    def close(self) -> None:
+        """End everything it started."""
+        ...
+
+
+Options = Mapping[str, Any]

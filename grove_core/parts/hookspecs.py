@@ -1,0 +1,63 @@
+"""The hooks a plugin may implement.
+
+A plugin is a module or object under the entry-point group `grove_core.plugins`, its functions marked with
+`hookimpl`. Every implementation is called by itself: one that raises becomes an event with its package's
+name, and the others still count. Hooks are called when an engine is made, `grove_discover_versions` also
+when a version is asked for; none is called per tick or per entity.
+
+The `grove_register_*` hooks return a dict from name to factory. Settings choose by name, so that installing
+a package changes nothing by itself; a name that two plugins register is an error that names both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from grove_core.base.records import VersionRecord
+    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Router
+
+PROJECT = "grove_core"
+GROUP = "grove_core.plugins"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def grove_discover_versions() -> Iterable[VersionRecord]:  # type: ignore[empty-body]
+    """Return the installed versions, read from metadata; nothing may be imported.
+
+    A record that cannot be read is returned with its `error`, never left out.
+    """
+
+
+@hookspec
+def grove_register_routers() -> Mapping[str, Callable[..., Router]]:  # type: ignore[empty-body]
+    """Return name -> factory of routers. Options of the setting `router` become keyword arguments."""
+
+
+@hookspec
+def grove_register_gc_policies() -> Mapping[str, Callable[..., GcPolicy]]:  # type: ignore[empty-body]
+    """Return name -> factory of collection policies.
+
+    The factory is called by `enable_auto_gc` with `unused_threshold_seconds` and the setting's options.
+    """
+
+
+@hookspec
+def grove_register_holds() -> Mapping[str, Callable[..., Hold]]:  # type: ignore[empty-body]
+    """Return name -> factory of holds. The setting `holds` lists those in force."""
+
+
+@hookspec
+def grove_register_fault_policies() -> Mapping[str, Callable[..., FaultPolicy]]:  # type: ignore[empty-body]
+    """Return name -> factory of fault policies. Options of the setting `fault_policy` become arguments."""
+
+
+@hookspec
+def grove_register_isolations() -> Mapping[str, Callable[..., Isolation]]:  # type: ignore[empty-body]
+    """Return name -> factory of isolations. Options of the setting `isolation` become arguments."""

@@ -1,0 +1,74 @@
+"""What an engine is told at its start: which parts, which limits."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from grove_core.base.errors import SettingsError
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """A part by its name, and the options its factory gets."""
+
+    use: str
+    options: dict[str, Any] = {}
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of one engine; in a file they stand in the table `[grove]` of `grove.toml`."""
+
+    router: Choice = Choice("quota")
+    gc_policy: Choice = Choice("idle")
+    fault_policy: Choice = Choice("immediate")
+    isolation: Choice = Choice("process")
+    holds: tuple[str, ...] = ("stable",)
+    tick_deadline_ms: float = 250.0
+    """How long one version may take for one tick."""
+    load_deadline_seconds: float = 10.0
+    """How long a version may take from the order to load until it is ready."""
+    idle_deadline_seconds: float = 1.0
+    """How long an unload waits for `is_idle`, and a worker gets for its `shutdown`."""
+    max_entities: int = 1 << 24
+    """The largest population of one version. Address space is reserved for it, no memory."""
+
+    def __post_init__(self) -> None:
+        for name in ("tick_deadline_ms", "load_deadline_seconds", "idle_deadline_seconds", "max_entities"):
+            if not getattr(self, name) > 0:
+                raise SettingsError(f"{name} must be above 0, not {getattr(self, name)!r}")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Settings:
+        """Read the table `[grove]` of a TOML file; what is not there keeps its default.
+
+        A part is chosen by its name, or by a table with `use` and its options:
+        `router = {use = "ring", load = 1.25}`.
+
+        Raises:
+            SettingsError: the file cannot be read or parsed, or a value does not fit; with its path.
+        """
+        try:
+            document = tomllib.loads(Path(path).read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: {error}") from error
+        table = document.get("grove", {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{path}: `grove` must be a table, [grove]")
+        choices = {name for name, kind in cls.__annotations__.items() if kind == "Choice"}
+        try:
+            return msgspec.convert(
+                {key: _choice(value) if key in choices else value for key, value in table.items()}, cls
+            )
+        except (msgspec.ValidationError, SettingsError) as error:
+            raise SettingsError(f"{path}: {error}") from error
+
+
+def _choice(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"use": value}
+    if isinstance(value, dict):
+        return {"use": value.get("use"), "options": {k: v for k, v in value.items() if k != "use"}}
+    return value

@@ -1,0 +1,1 @@
+"""Level 4: one module's live state, and one verb a file."""

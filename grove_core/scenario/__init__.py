@@ -1,0 +1,1 @@
+"""Level 7: whole runs that measure an engine against thresholds."""

@@ -1,0 +1,1 @@
+"""Level 2: both ends of the wire between the engine and a worker."""

@@ -1,0 +1,166 @@
+"""Every message between the engine and a worker. They cross as msgpack; nothing else crosses.
+
+A conversation: the engine sends `Load`, the worker answers `Introduced`; the engine makes the table and sends
+`Prepare` with two descriptors, the worker answers `Ready`; then `Tick` and `Ticked` until `Shutdown`.
+Whatever a version raises comes back as `Raised`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from grove_core.author.lens import Lens
+from grove_core.author.schema import ColumnSpec
+
+PROTOCOL = 1
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """The base of all messages."""
+
+
+class Load(Message, frozen=True):
+    """Import a version and introduce it."""
+
+    protocol: int
+    module: str
+    version: str
+    entry_point: str
+    path: tuple[str, ...]
+    faults_allowed: bool
+
+
+class Introduced(Message, frozen=True):
+    """What a version is."""
+
+    protocol: int
+    specs: tuple[ColumnSpec, ...]
+    lenses: tuple[Lens, ...]
+    requirements: tuple[str, ...]
+    catch_up: bool
+    keeps_document: bool
+    """Whether it has a document: it defines `get_state`."""
+
+
+class Slot(Message, frozen=True):
+    """Where one column lies in a table's memory."""
+
+    name: str
+    dtype: str
+    offset: int
+    length: int
+    writable: bool
+
+
+class Prepare(Message, frozen=True):
+    """Map the columns, initialise, warm up, take over a document.
+
+    Two descriptors come with it: the table for reading and writing, and the table for reading only.
+    """
+
+    slots: tuple[Slot, ...]
+    config: dict[str, Any]
+    document: bytes | None
+    """The document to start from, as msgpack, or None."""
+    document_version: str
+    """The version that gave it."""
+
+
+class Ready(Message, frozen=True):
+    """The version may be ticked."""
+
+    document: bytes | None
+    document_taken: bool
+
+
+class Tick(Message, frozen=True):
+    """Call `process(dt)` over the rows from `start` to `stop`."""
+
+    number: int
+    dt: float
+    start: int
+    stop: int
+    catching_up: bool
+
+
+class Spawned(Message, frozen=True):
+    """Rows that a version asks for: raw column bytes in the schema's dtypes."""
+
+    count: int
+    columns: dict[str, bytes]
+    ids: bytes | None
+
+
+class Failed(Message, frozen=True):
+    """Entities whose tick failed, as raw int64."""
+
+    ids: bytes
+    reason: str
+
+
+class Ticked(Message, frozen=True):
+    """The tick is done."""
+
+    number: int
+    ms: float
+    spawned: tuple[Spawned, ...] = ()
+    despawned: tuple[bytes, ...] = ()
+    failed: tuple[Failed, ...] = ()
+    document: bytes | None = None
+
+
+class AskIdle(Message, frozen=True):
+    """Ask whether the version may be unloaded."""
+
+
+class Idle(Message, frozen=True):
+    """The answer to `AskIdle`."""
+
+    idle: bool
+
+
+class Shutdown(Message, frozen=True):
+    """Shut down and end."""
+
+
+class InjectedKind(StrEnum):
+    """The faults that can be injected around a version's code."""
+
+    RAISE = "raise"
+    LAG = "lag"
+    CORRUPTION = "corruption"
+    KILL = "kill"
+
+
+class Inject(Message, frozen=True):
+    """Commit a fault in the tick with this number, or in the next one."""
+
+    kind: InjectedKind
+    at: int | None
+    seconds: float
+    """How long a lag lasts."""
+
+
+class Injected(Message, frozen=True):
+    """The answer to `Inject`."""
+
+
+class Raised(Message, frozen=True):
+    """A version raised."""
+
+    where: str
+    error: str
+    traceback: str
+
+
+class Overflow(Message, frozen=True):
+    """A message that is too large for a packet: it lies in the sealed memory whose descriptor comes last."""
+
+    size: int
+
+
+ToWorker = Load | Prepare | Tick | AskIdle | Shutdown | Inject | Overflow
+ToEngine = Introduced | Ready | Ticked | Idle | Injected | Raised | Overflow
