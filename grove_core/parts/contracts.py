@@ -6,7 +6,7 @@ holds the plain object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -107,11 +107,14 @@ class FaultPolicy(Protocol):
 
 
 class Worker(Protocol):
-    """The engine's end of a running version."""
+    """The engine's end of a running version. `pidfd` turns readable when it died, `output` when it printed."""
 
-    @property
-    def pid(self) -> int:
-        """The worker's process id."""
+    pid: int
+    pidfd: int
+    output: int
+
+    def fileno(self) -> int:
+        """The descriptor that turns readable when an answer is there."""
         ...
 
     def send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
@@ -122,25 +125,46 @@ class Worker(Protocol):
         """Return the next message, or raise `DeadlineExceeded` after `timeout` seconds, or `PeerDied`."""
         ...
 
+    def receive_now(self) -> Any:
+        """Return a message that has arrived, or None; raises as `receive` does."""
+        ...
+
+    def read_output(self) -> str:
+        """Return what it printed since the last call, bounded; never waits."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for it to be gone by itself."""
+        ...
+
     def kill(self) -> bool:
         """End it at once. True only once it is certainly gone and can write no more."""
+        ...
+
+    def how_it_ended(self) -> str:
+        """Say how it ended, as far as it is known."""
         ...
 
     def memory(self) -> tuple[int | None, int | None]:
         """Return its own proportional and private bytes, tables left out; None where it cannot be measured."""
         ...
 
+    def close(self) -> None:
+        """Let go of the descriptors. It must be gone, or be abandoned."""
+        ...
+
 
 class Isolation(Protocol):
     """Where versions run."""
 
-    def start(self, path: Sequence[str]) -> Worker:
-        """Return a worker that waits for its first message; `path` comes before its `sys.path`."""
+    def start(self) -> Worker:
+        """Return a worker that waits for its first message."""
+        ...
+
+    def memory(self) -> int | None:
+        """Return the summed proportional bytes of everything it started, tables left out; None if unmeasured."""
         ...
 
     def close(self) -> None:
         """End everything it started."""
         ...
-
-
-Options = Mapping[str, Any]

@@ -162,5 +162,24 @@ class Overflow(Message, frozen=True):
     size: int
 
 
+class Fork(Message, frozen=True):
+    """To a zygote: fork a worker. Its end of the socket and its output come as descriptors."""
+
+
+class Forked(Message, frozen=True):
+    """From a zygote: the worker's process id; its pidfd comes along. First of all, with 0: the zygote is up."""
+
+    pid: int
+
+
+class Exited(Message, frozen=True):
+    """From a zygote: a worker ended, with this wait status."""
+
+    pid: int
+    status: int
+
+
+ToZygote = Fork | Overflow
+FromZygote = Forked | Exited | Overflow
 ToWorker = Load | Prepare | Tick | AskIdle | Shutdown | Inject | Overflow
 ToEngine = Introduced | Ready | Ticked | Idle | Injected | Raised | Overflow

@@ -1,0 +1,34 @@
+"""How an error becomes an exit code of `grove`, and one line."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from grove_core.base.errors import GroveError, InvalidInput, NotFound, Refused
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    REFUSED = 4
+
+
+def exit_code(error: GroveError) -> ExitCode:
+    """Return the exit code of an error."""
+    for kind, code in (
+        (NotFound, ExitCode.NOT_FOUND),
+        (Refused, ExitCode.REFUSED),
+        (InvalidInput, ExitCode.USAGE),
+    ):
+        if isinstance(error, kind):
+            return code
+    return ExitCode.FAILED
+
+
+def one_line(value: object) -> str:
+    """Return the text of a value with every run of whitespace as one space."""
+    return " ".join(str(value).split())

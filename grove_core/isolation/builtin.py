@@ -1,0 +1,16 @@
+"""The built-in isolations, registered as any plugin's would be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from grove_core.parts.contracts import Isolation
+from grove_core.parts.hookspecs import hookimpl
+
+
+@hookimpl
+def grove_register_isolations() -> Mapping[str, Callable[..., Isolation]]:
+    """Register `process`."""
+    from grove_core.isolation.process import ProcessIsolation
+
+    return {"process": ProcessIsolation}

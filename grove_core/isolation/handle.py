@@ -1,0 +1,136 @@
+"""The engine's end of one worker process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from grove_core.base.errors import ProtocolError
+from grove_core.wire.channel import Channel, close_all
+from grove_core.wire.messages import ToEngine
+
+KILL_SECONDS = 2.0
+"""How long a SIGKILL may take; a process in uninterruptible sleep may outlast it."""
+STATUS_SECONDS = 0.02
+OUTPUT_BYTES = 64 * 1024
+"""The most that is read of a worker's output at a time."""
+
+
+class ProcessWorker:
+    """A worker process: its socket, its pidfd, the pipe of its output."""
+
+    def __init__(
+        self,
+        pid: int,
+        pidfd: int,
+        end: socket.socket,
+        output: int,
+        exit_status: Callable[[int, float], int | None],
+    ) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.output = output
+        self._channel: Channel[ToEngine] = Channel(end, ToEngine)
+        self._exit_status = exit_status
+        self._gone = False
+
+    def fileno(self) -> int:
+        """The socket's descriptor: readable when an answer or EOF is there."""
+        return self._channel.fileno()
+
+    def send(self, message: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:
+        """Send without blocking; see `Channel.send`."""
+        self._channel.send(message, descriptors)
+
+    def receive(self, timeout: float) -> Any:
+        """Return the next message; see `Channel.receive`. A worker may not send descriptors."""
+        return self._without_descriptors(self._channel.receive(timeout))
+
+    def receive_now(self) -> Any:
+        """Return a message that has arrived, or None."""
+        return self._without_descriptors(self._channel.receive_now())
+
+    def read_output(self) -> str:
+        """Return what it printed since the last call, at most 64 KiB; never waits."""
+        if self.output < 0:
+            return ""
+        try:
+            printed = os.read(self.output, OUTPUT_BYTES)
+        except BlockingIOError:
+            return ""
+        if not printed:  # nobody holds the other end any more
+            os.close(self.output)
+            self.output = -1
+        return printed.decode("utf-8", "replace")
+
+    def kill(self) -> bool:
+        """Send SIGKILL and wait until the process is gone; False if that does not come."""
+        if self._gone:
+            return True
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        self._gone = self.wait(KILL_SECONDS)
+        return self._gone
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the process to be gone."""
+        if self._gone:
+            return True
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(timeout * 1000))
+
+    def how_it_ended(self) -> str:
+        """Say how the process ended, as far as it is known."""
+        status = self._exit_status(self.pid, STATUS_SECONDS)
+        if status is None:
+            return "died"
+        if os.WIFSIGNALED(status):
+            return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        return f"exited with status {os.waitstatus_to_exitcode(status)}"
+
+    def memory(self) -> tuple[int | None, int | None]:
+        """Return its proportional and its private bytes, shared memory (the tables) left out."""
+        return process_memory(self.pid)
+
+    def close(self) -> None:
+        """Let go of the descriptors; the process must be gone, or be abandoned."""
+        self._channel.close()
+        for descriptor in (self.pidfd, self.output):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.pidfd = self.output = -1
+
+    @staticmethod
+    def _without_descriptors(received: tuple[Any, list[int]] | None) -> Any:
+        if received is None:
+            return None
+        message, descriptors = received
+        if descriptors:
+            close_all(descriptors)
+            raise ProtocolError("a worker sent descriptors")
+        return message
+
+
+def process_memory(pid: int) -> tuple[int | None, int | None]:
+    """Read /proc/PID/smaps_rollup: (PSS less shared memory, private pages), in bytes; None once it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    except OSError:
+        return None, None
+    kib: dict[str, int] = {}
+    for line in text.splitlines()[1:]:
+        name, _, value = line.partition(":")
+        kib[name] = kib.get(name, 0) + int(value.split()[0])
+    if "Pss" not in kib:
+        return None, None
+    pss = kib["Pss"] - kib.get("Pss_Shmem", 0)
+    return pss * 1024, (kib["Private_Clean"] + kib["Private_Dirty"]) * 1024

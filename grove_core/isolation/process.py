@@ -1,0 +1,69 @@
+"""The isolation `process`: every version in a process of its own, forked from a zygote."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from grove_core.base.errors import WorkerError
+from grove_core.isolation.handle import ProcessWorker, process_memory
+from grove_core.isolation.zygote import Zygote
+
+
+class ProcessIsolation:
+    """Takes workers from a zygote, and keeps one spare forked. A zygote that died or is stale is replaced.
+
+    Every worker hangs by the lifeline, a pipe whose one end is here: when it closes, the system kills them.
+    """
+
+    def __init__(self) -> None:
+        self._lifeline, self._end = os.pipe2(os.O_CLOEXEC)
+        self._zygote = Zygote(self._lifeline)
+        self._zygote.wait_until_up()
+        self._zygote.ask()
+
+    def start(self) -> ProcessWorker:
+        """Return a worker that waits for its first message: the spare, while the next one is being forked.
+
+        Raises:
+            WorkerError: no zygote can be started, or it cannot fork.
+        """
+        if not self._zygote.usable:
+            self._replace()
+        try:
+            return self._take()
+        except WorkerError:
+            self._replace()
+            return self._take()
+
+    def memory(self) -> int | None:
+        """Return the summed proportional bytes of the zygote, the spare and every worker, tables left out."""
+        zygote = self._zygote.pid
+        try:
+            children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text("ascii").split()
+        except OSError:
+            return None
+        shares = [process_memory(pid)[0] for pid in (zygote, *map(int, children))]
+        return sum(share for share in shares if share is not None)
+
+    def close(self) -> None:
+        """End the zygote, the spare, and every worker that is left."""
+        self._zygote.close()
+        for descriptor in (self._end, self._lifeline):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._end = self._lifeline = -1
+
+    def _take(self) -> ProcessWorker:
+        worker = self._zygote.take()
+        while worker.wait(0):  # the spare died while nobody looked
+            worker.close()
+            worker = self._zygote.take()
+        self._zygote.ask()
+        return worker
+
+    def _replace(self) -> None:
+        """Start another zygote; the workers of the old one live on."""
+        self._zygote.close()
+        self._zygote = Zygote(self._lifeline)
+

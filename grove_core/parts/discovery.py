@@ -1,0 +1,144 @@
+"""Which versions are installed, read from metadata alone: nothing is imported.
+
+A version is a distribution with an entry point in the group `grove_core.modules`. Only `entry_points.txt` is
+read of a distribution that has none; what cannot be read becomes a record with its `error`, never a raise.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import importlib_metadata
+import pluggy
+from importlib_metadata import Distribution, EntryPoint
+from packaging.version import InvalidVersion, Version
+
+from grove_core.base.errors import PluginFailed
+from grove_core.base.records import VersionRecord
+from grove_core.parts.choosing import choose, resolve_loaded
+from grove_core.parts.conflicts import Claim, packages_of, refuse_conflicts
+from grove_core.parts.hookspecs import hookimpl
+from grove_core.parts.plugins import each_result
+
+__all__ = ["GROUP", "choose", "collect", "grove_discover_versions", "records_in", "resolve_loaded"]
+
+GROUP = "grove_core.modules"
+MODULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+UNREADABLE = "?"
+"""Stands for the module's name where the metadata does not tell it."""
+
+
+@hookimpl
+def grove_discover_versions() -> list[VersionRecord]:
+    """Return the versions that are installed on `sys.path`."""
+    return records_in(None)
+
+
+def records_in(path: Sequence[str] | None) -> list[VersionRecord]:
+    """Return the versions in these folders, sorted by module and version; None stands for `sys.path`.
+
+    As with an import, the first folder that has a distribution wins: the same one in a later folder is left
+    out. What is found under an explicit path carries its folder as `path`, for the worker.
+    """
+    # Folders are listed anew: their cached listings go by mtime, too coarse for what was installed just now.
+    importlib_metadata.MetadataPathFinder.invalidate_caches()
+    claims = [claim for folder, found in _unshadowed(path) for claim in _claims(found, folder)]
+    return refuse_conflicts(claims)
+
+
+def collect(manager: pluggy.PluginManager) -> tuple[list[VersionRecord], list[PluginFailed]]:
+    """Return the versions that all plugins know, sorted, and the failures of the plugins that could not say.
+
+    What two plugins tell alike counts once; what they tell in contradiction is refused as within one.
+    """
+    claims: list[Claim] = []
+    failures: list[PluginFailed] = []
+    for plugin, result in each_result(manager, "grove_discover_versions"):
+        if isinstance(result, PluginFailed):
+            failures.append(result)
+            continue
+        for record in result:
+            if isinstance(record, VersionRecord) and (record.error or record.version is not None):
+                claims.append(Claim(record))
+            else:
+                reason = (
+                    f"grove_discover_versions gave no VersionRecord with a version or an error: {record!r}"
+                )
+                failures.append(PluginFailed(reason, plugin=plugin))
+    return refuse_conflicts(claims), failures
+
+
+def _unshadowed(path: Sequence[str] | None) -> Iterator[tuple[str | None, Distribution]]:
+    """Yield each distribution once, with its folder where the path is explicit.
+
+    Two of one name in one folder are both yielded: an interrupted upgrade leaves them, and it is to be told.
+    """
+    owner: dict[str, str] = {}
+    for folder in dict.fromkeys(str(Path(each).resolve()) for each in (sys.path if path is None else path)):
+        for found in Distribution.discover(path=[folder]):
+            # Private, but importlib_metadata's own way to do this: it reads no METADATA.
+            name = str(found._normalized_name)
+            if owner.setdefault(name, folder) == folder:
+                yield (None if path is None else folder), found
+
+
+def _claims(found: Distribution, folder: str | None) -> list[Claim]:
+    """Return what one distribution claims; nothing where it has no entry point in the group."""
+    location = str(found.locate_file(""))
+    path = () if folder is None else (folder,)
+    try:
+        text = found.read_text("entry_points.txt") or ""
+        if GROUP not in text:
+            return []
+        entries = [entry for entry in found.entry_points if entry.group == GROUP]
+    except Exception as error:
+        if isinstance(error, UnicodeDecodeError) and GROUP.encode() not in error.object:
+            return []
+        reason = f"entry_points.txt of {location} cannot be read: {error}"
+        return [Claim(VersionRecord(UNREADABLE, None, _name(found), "", location, path, reason))]
+    if not entries:
+        return []
+    version, error_text = _version(found)
+    name, packages = _name(found), packages_of(found)
+    return [
+        Claim(
+            VersionRecord(e.name, version, name, e.value, location, path, _entry_error(e) or error_text),
+            packages,
+        )
+        for e in entries
+    ]
+
+
+def _name(found: Distribution) -> str:
+    try:
+        return str(found.metadata["Name"] or found._normalized_name)
+    except Exception:  # whatever is wrong with METADATA is told by `_version`
+        return str(found._normalized_name)
+
+
+def _version(found: Distribution) -> tuple[Version | None, str | None]:
+    """Return the version, or why there is none."""
+    where = f"METADATA of {found.locate_file('')}"
+    try:
+        text = found.metadata["Version"]
+    except Exception as error:
+        return None, f"{where} cannot be read: {type(error).__name__}: {error}"
+    if not text:
+        return None, f"{where} has no Version"
+    try:
+        return Version(text), None
+    except InvalidVersion:
+        return None, f"{where} has the version {text!r}, which is not of PEP 440's form, such as 1.2.0"
+
+
+def _entry_error(entry: EntryPoint) -> str | None:
+    """Return what is wrong with an entry point, or None."""
+    if not MODULE_NAME.fullmatch(entry.name):
+        return f"the entry point {entry.name!r} is no module's name: a-z first, then a-z, 0-9 and _"
+    module, _, attribute = entry.value.partition(":")
+    if all(part.isidentifier() for part in (*module.strip().split("."), *attribute.strip().split("."))):
+        return None
+    return f"the entry point {entry.name} = {entry.value!r} does not name a class, as in package:Class"

@@ -1,0 +1,28 @@
+"""What binds a worker's life to its engine's."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+
+F_SETSIG = 10
+"""Linux's fcntl command; Python's fcntl module names it only in some versions."""
+
+
+def hang_by(lifeline: int) -> None:
+    """Have the system kill this process as soon as the engine's end of the lifeline pipe closes.
+
+    It works by the kernel (O_ASYNC with F_SETSIG SIGKILL), so that also a worker that spins or blocks its
+    signals ends with its engine. The pipe is opened anew: an owner belongs to one open file, and forks share it.
+    """
+    own = os.open(f"/proc/self/fd/{lifeline}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.close(lifeline)
+    fcntl.fcntl(own, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(own, F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(own, fcntl.F_SETFL, fcntl.fcntl(own, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(own, 0)
+    if poll.poll(0):  # it closed before the signal was set
+        os._exit(1)

@@ -1,0 +1,212 @@
+"""A worker: one version in a process of its own, doing what the engine's messages say."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from grove_core.author.entities import Entities
+from grove_core.author.module import Module
+from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
+from grove_core.base.errors import PackageError, PeerDied
+from grove_core.wire.channel import Channel, close_all
+from grove_core.wire.messages import (
+    PROTOCOL,
+    AskIdle,
+    Failed,
+    Idle,
+    Inject,
+    Injected,
+    Introduced,
+    Load,
+    Prepare,
+    Raised,
+    Ready,
+    Shutdown,
+    Spawned,
+    Tick,
+    Ticked,
+    ToWorker,
+)
+from grove_core.worker.faults import FaultInjector
+from grove_core.worker.views import map_columns
+
+WARM_UP_ROWS = 8
+WARM_UP_SECONDS = 1 / 60
+
+
+def run(end: socket.socket) -> int:
+    """Serve the engine until it says `Shutdown` or is gone; return the exit status."""
+    channel: Channel[ToWorker] = Channel(end, ToWorker)
+    hosted: Hosted | None = None
+    while True:
+        try:
+            message, descriptors = channel.receive(None)
+        except PeerDied:
+            return 0
+        try:
+            if isinstance(message, Load):
+                hosted, answer = Hosted.load(message)
+            elif hosted is None:
+                answer = Raised("load", f"{type(message).__name__} came before Load", "")
+            else:
+                answer = hosted.answer(message, descriptors)
+        except BaseException as error:  # also SystemExit: whatever a version raises is an answer
+            answer = raised(_stage(message), error)
+        finally:
+            close_all(descriptors)
+        try:
+            channel.send(answer)
+        except PeerDied:
+            return 0
+        if isinstance(message, Shutdown):
+            return 0
+
+
+class Hosted:
+    """A version that was imported: its module object and its columns."""
+
+    def __init__(self, module: Module, schema: Schema, order: Load) -> None:
+        self.module = module
+        self.schema = schema
+        self.columns: Columns = {}
+        self._faults_allowed = order.faults_allowed
+        self._injector = FaultInjector(schema)
+        self._keeps_document = _keeps_document(module)
+        self._answers: dict[type, Callable[[Any], Any]] = {
+            Tick: self._tick,
+            AskIdle: lambda _: Idle(bool(module.is_idle())),
+            Inject: self._inject,
+            Shutdown: self._shutdown,
+        }
+
+    @classmethod
+    def load(cls, order: Load) -> tuple[Hosted, Introduced]:
+        """Import a version, make its module, and introduce it."""
+        if order.protocol != PROTOCOL:
+            raise PackageError(
+                f"the engine speaks protocol {order.protocol}, this worker {PROTOCOL}: two versions of grove-core"
+            )
+        sys.path[:0] = order.path
+        importlib.invalidate_caches()
+        module = _import(order.entry_point)()
+        module._version = order.version
+        schema = module.schema
+        introduction = Introduced(
+            PROTOCOL,
+            schema.specs,
+            tuple(module.lenses),
+            tuple(module.get_dependencies()),
+            bool(module.catch_up),
+            _keeps_document(module),
+        )
+        return cls(module, schema, order), introduction
+
+    def answer(self, message: Any, descriptors: list[int]) -> Any:
+        """Do what a message says and return the answer."""
+        if isinstance(message, Prepare):
+            return self._prepare(message, *descriptors)
+        return self._answers[type(message)](message)
+
+    def _prepare(self, order: Prepare, writable: int, read_only: int) -> Ready:
+        self.columns = map_columns(order.slots, writable, read_only)
+        self.module.initialize(order.config)
+        fresh = self._document()
+        self._warm_up()
+        if fresh is not None:
+            self.module.set_state(msgspec.msgpack.decode(fresh))  # as it was before the warm-up
+        taken = False
+        if order.document is not None and self._keeps_document:
+            document = msgspec.msgpack.decode(order.document)
+            taken = bool(self.module.migrate_state_from(order.document_version, document))
+        self.module._document_changed = False
+        return Ready(self._document(), taken)
+
+    def _warm_up(self) -> None:
+        """Run one tick over scratch rows, so that what is slow the first time is over before `Ready`."""
+        _, columns = self.schema.conform({})
+        scratch = {name: np.repeat(values, WARM_UP_ROWS) for name, values in columns.items()}
+        for spec in self.schema.specs:
+            scratch[spec.name].flags.writeable = not spec.constant
+        ids = np.arange(WARM_UP_ROWS, dtype=ID_DTYPE)
+        ids.flags.writeable = False
+        self.module.entities = Entities(self.schema, {ID: ids, **scratch})
+        self.module.process(WARM_UP_SECONDS)
+
+    def _tick(self, order: Tick) -> Ticked:
+        module = self.module
+        rows = slice(order.start, order.stop)
+        entities = Entities(self.schema, {name: column[rows] for name, column in self.columns.items()})
+        module.entities = entities
+        module.catching_up = order.catching_up
+        start = time.perf_counter()
+        module.process(order.dt)
+        self._injector.commit(order.number, entities)
+        ms = (time.perf_counter() - start) * 1000
+        document = None
+        if module._document_changed:
+            document = self._document()
+            module._document_changed = False
+        if not (entities._births or entities._deaths or entities._failures):
+            return Ticked(order.number, ms, document=document)
+        return Ticked(
+            order.number,
+            ms,
+            tuple(
+                Spawned(
+                    birth.count,
+                    {name: values.tobytes() for name, values in birth.columns.items()},
+                    None if birth.ids is None else birth.ids.tobytes(),
+                )
+                for birth in entities._births
+            ),
+            tuple(ids.tobytes() for ids in entities._deaths),
+            tuple(Failed(ids.tobytes(), reason) for ids, reason in entities._failures),
+            document,
+        )
+
+    def _inject(self, fault: Inject) -> Injected:
+        if not self._faults_allowed:
+            raise PermissionError("this engine does not inject faults; use a DebugEngine")
+        self._injector.arm(fault)
+        return Injected()
+
+    def _shutdown(self, _: Shutdown) -> Idle:
+        self.module.shutdown()
+        return Idle(True)
+
+    def _document(self) -> bytes | None:
+        return msgspec.msgpack.encode(self.module.get_state()) if self._keeps_document else None
+
+
+def raised(where: str, error: BaseException) -> Raised:
+    """Make the answer for an exception."""
+    return Raised(where, f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+
+
+def _stage(message: Any) -> str:
+    return {Load: "import", Prepare: "initialize", Tick: "process"}.get(type(message), type(message).__name__.lower())
+
+
+def _keeps_document(module: Module) -> bool:
+    return type(module).get_state is not Module.get_state
+
+
+def _import(entry_point: str) -> type[Module]:
+    name, _, attribute = entry_point.partition(":")
+    target: Any = importlib.import_module(name.strip())
+    for part in attribute.strip().split("."):
+        target = getattr(target, part)
+    if not (isinstance(target, type) and issubclass(target, Module)):
+        raise PackageError(f"the entry point {entry_point} is {target!r}, not a subclass of grove_core.Module")
+    if not isinstance(getattr(target, "schema", None), Schema):
+        raise PackageError(f"{entry_point} has no schema; write `schema = Schema(...)` in the class")
+    return target

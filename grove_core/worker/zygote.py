@@ -1,0 +1,105 @@
+"""The zygote: a process with everything preloaded and one thread, which forks workers on demand.
+
+Started as `python -m grove_core.worker.zygote CONTROL LIFELINE`, both numbers of inherited descriptors. It ends
+when the control socket closes. It opens each child's pidfd before it reaps it, so a pid is never confused.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from grove_core.base.errors import PeerDied
+from grove_core.wire.channel import Channel, close_all
+from grove_core.wire.messages import Exited, Fork, Forked, ToZygote
+from grove_core.worker import main as worker
+from grove_core.worker.limits import hang_by
+
+
+def serve(control: int, lifeline: int) -> None:
+    """Fork a worker for each `Fork`, report each `Exited`, until the engine is gone."""
+    channel: Channel[ToZygote] = Channel(socket.socket(fileno=control), ToZygote)
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, _nothing)
+    np.add(np.ones(8), 1)  # numpy's first call is slow; its children need not pay for it
+    gc.collect()
+    gc.freeze()
+    channel.send(Forked(0))
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    poll.register(woken, select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == woken:
+                os.read(woken, 4096)
+                _reap(channel)
+                continue
+            try:
+                message, descriptors = channel.receive(0)
+            except PeerDied:
+                return
+            if isinstance(message, Fork) and len(descriptors) == 2:
+                _fork(channel, lifeline, descriptors, (woken, wake))
+            close_all(descriptors)
+
+
+def _fork(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int]) -> None:
+    if len(list(Path("/proc/self/task").iterdir())) != 1:
+        raise SystemExit("the zygote has a second thread; a fork would not be safe")
+    pid = os.fork()
+    if pid == 0:
+        _become_worker(channel, lifeline, descriptors, own)
+    pidfd = os.pidfd_open(pid)
+    try:
+        channel.send(Forked(pid), [pidfd])
+    finally:
+        os.close(pidfd)
+
+
+def _become_worker(
+    channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int]
+) -> None:
+    """Leave the zygote behind, and never return to its loop."""
+    status = 70  # EX_SOFTWARE, unless the worker ends as it should
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        channel.close()
+        close_all(own)
+        hang_by(lifeline)
+        wire, output = descriptors
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        gc.enable()
+        status = worker.run(socket.socket(fileno=wire))
+    finally:
+        os._exit(status)
+
+
+def _reap(channel: Channel[ToZygote]) -> None:
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        channel.send(Exited(pid, status))
+
+
+def _nothing(_signal: int, _frame: object) -> None:
+    """Have SIGCHLD wake the poll, and no more."""
+
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))
