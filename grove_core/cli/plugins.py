@@ -33,9 +33,10 @@ class Shown:
 @click.command()
 @output_option
 def plugins(output: str) -> None:
-    """Show the plugins, the parts that each registers by kind and name, and what is broken.
+    """Show the plugins and the parts they register.
 
-    Settings choose among the parts by name. A name that two plugins register is shown with both.
+    What is broken is shown with its cause. Settings choose among the parts by name. A name that two plugins
+    register is shown with both.
     """
     manager, records = make_plugin_manager()
     shown = inspected(manager, records)

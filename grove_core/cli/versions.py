@@ -28,9 +28,10 @@ TITLES = ("module", "version", "distribution", "entry point", "location", "broke
 )
 @output_option
 def versions(module: str | None, folders: Sequence[str], output: str) -> None:
-    """Show the versions that are installed, of every module or of MODULE.
+    """Show the versions that are installed.
 
-    They are read from metadata, and nothing is imported. What is broken is shown with its cause.
+    Of every module, or of MODULE. They are read from metadata, and nothing is imported. What is broken is
+    shown with its cause.
     """
     records = records_in(folders) if folders else _installed()
     if module is not None:

@@ -40,13 +40,14 @@ class Snapshot:
             np.copyto(self.table[name], live[name])
         self.tick = tick
 
-    def extend(self, live: Table, start: int, stop: int) -> None:
+    def extend(self, live: Table, start: int, stop: int, tick: int) -> None:
         """Copy rows that joined at the end since `take`, so that they too can be restored."""
         self.table.reserve(stop)
         self.table.count = stop
         for name in (ID, *self.names):
             np.copyto(self.table.rows(name, start, stop), live.rows(name, start, stop))
         self._layout = live.layout
+        self.tick = tick
 
     def restore(self, live: Table, start: int, stop: int) -> None:
         """Write the rows from `start` to `stop` back; they are where they were when the snapshot was taken."""

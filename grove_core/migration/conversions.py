@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grove_core.author.schema import Array, Scalar
+if TYPE_CHECKING:
+    from grove_core.author.schema import Array, Scalar
 
 DType = np.dtype[Any]
 
@@ -28,7 +29,8 @@ def cast(values: Array, dtype: DType) -> Array:
         return values
     with np.errstate(all="ignore"):
         if dtype.kind == "b":
-            return (values != 0) & (values == values)
+            truth: Array = (values != 0) & (values == values)
+            return truth
         if dtype.kind == "f":
             return _to_float(values, dtype)
         return _float_to_int(values, dtype) if values.dtype.kind == "f" else _to_int(values, dtype)
@@ -46,7 +48,7 @@ def _to_float(values: Array, dtype: DType) -> Array:
 
 def _float_to_int(values: Array, dtype: DType) -> Array:
     bounds = np.iinfo(dtype)
-    # One above the highest is a power of two, so a float64 holds it exactly, which it does not hold 2**63 - 1.
+    # A float64 does not hold 2**63 - 1, but it holds the power of two above it.
     lowest, above = float(bounds.min), float(bounds.max // 2 + 1) * 2
     wide = np.rint(values.astype(np.float64))
     out = np.where((wide >= lowest) & (wide < above), wide, 0.0).astype(dtype)
@@ -62,15 +64,17 @@ def _to_int(values: Array, dtype: DType) -> Array:
     return values.astype(dtype)
 
 
-def holds(dtype: DType, value: Scalar) -> bool:
+def holds(dtype: DType, value: object) -> bool:
     """Tell whether a column of `dtype` can hold `value`: exactly, or for floats as a nearest one."""
+    if not isinstance(value, bool | int | float):
+        return False
     try:
         with np.errstate(all="ignore"):
             held = np.array([value], dtype)[0]
         if dtype.kind == "f":
             return bool(np.isfinite(held)) or not math.isfinite(value)
         return bool(held == value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return False
 
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from grove_core.author.lens import Lens
 from grove_core.base.errors import LensError, NoLensPath, UnknownVersion
 from grove_core.base.versions import satisfies
-from grove_core.migration.plan import Endpoint, Hop, compile_hop, equal_columns, identity_hop
+from grove_core.migration.kin import Cell, Kin
+from grove_core.migration.plan import Endpoint, Hop, Passed, compile_hop, equal_columns, identity_hop
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Sequence
+
+    from grove_core.author.lens import Lens
 
 Pair = tuple[Version, Version]
 
@@ -25,6 +31,16 @@ class _Declared:
     by: Version
     source: Version
     target: Version
+
+    @property
+    def pair(self) -> Pair:
+        """The two versions, the lower one first."""
+        return min(self.source, self.target), max(self.source, self.target)
+
+    def distance(self) -> int:
+        """How far the declaring version is from the pair: the higher one, the lower one, another one."""
+        low, high = self.pair
+        return (high, low, self.by).index(self.by)
 
 
 class LensGraph:
@@ -40,7 +56,9 @@ class LensGraph:
         self.module = module
         self._endpoints: dict[Version, Endpoint] = {}
         self._lenses: dict[Version, tuple[Lens, ...]] = {}
-        self._forget()
+        self._joined: dict[Pair, list[_Declared]] | None = None
+        self._compiled: dict[Pair, Hop] | None = None
+        self._paths: dict[Pair, tuple[Hop, ...]] = {}
 
     @property
     def versions(self) -> tuple[Version, ...]:
@@ -122,25 +140,24 @@ class LensGraph:
         return self._paths[source, target]
 
     def _search(self, source: Version, target: Version) -> tuple[Hop, ...]:
-        before = self._reach(source)
+        hops = self._hops()
+        before = self._reach(source, hops)
         if target not in before:
             raise self._no_path(source, target)
-        hops = self._hops()
         way = [target]
         while (version := way[-1]) != source:
             way.append(before[version])
         way.reverse()
-        return tuple(hops[pair] for pair in zip(way, way[1:], strict=False))
+        return tuple(hops[pair] for pair in pairwise(way))
 
-    def _reach(self, source: Version) -> dict[Version, Version]:
+    def _reach(self, source: Version, edges: Container[Pair]) -> dict[Version, Version]:
         """Return each version that can be reached, with the one before it on the shortest way."""
-        hops = self._hops()
         before = {source: source}
         queue = deque([source])
         while queue:
             here = queue.popleft()
             for there in self.versions:
-                if there not in before and (here, there) in hops:
+                if there not in before and (here, there) in edges:
                     before[there] = here
                     queue.append(there)
         return before
@@ -154,6 +171,8 @@ class LensGraph:
                     found[pair] = hop if hop.source.version == pair[0] else hop.inverse()
             for low, high in self._identities():
                 found.setdefault((low, high), identity_hop(self._endpoints[low], self._endpoints[high]))
+            kin = Kin(pair for hop in found.values() for pair in _passed(hop))
+            found = {pair: replace(hop, kin=kin) for pair, hop in found.items()}
             self._compiled = found | {(high, low): hop.inverse() for (low, high), hop in found.items()}
         return self._compiled
 
@@ -175,52 +194,59 @@ class LensGraph:
         )
 
     def _joins(self) -> dict[Pair, list[_Declared]]:
-        """Return for each pair of versions, the lower one first, the lenses that join it, the first to be taken."""
+        """Return for each pair, the lower version first, the lenses that join it, the first to be taken."""
         if self._joined is None:
             joined: dict[Pair, list[_Declared]] = {}
             for by in sorted(self._lenses, reverse=True):
                 for each in self._declared(by):
-                    low, high = sorted((each.source, each.target))
-                    joined.setdefault((low, high), []).append(each)
-            for (low, high), declared in joined.items():
-                declared.sort(key=lambda each: 0 if each.by == high else 1 if each.by == low else 2)  # noqa: B023
+                    joined.setdefault(each.pair, []).append(each)
+            for declared in joined.values():
+                declared.sort(key=_Declared.distance)
             self._joined = joined
         return self._joined
 
     def _declared(self, by: Version) -> Iterator[_Declared]:
         for lens in self._lenses[by]:
-            sources = [version for version in self.versions if satisfies(version, lens.source)]
-            targets = [version for version in self.versions if satisfies(version, lens.target)]
-            for source in sources:
-                for target in targets:
+            for source in self._side(lens.source):
+                for target in self._side(lens.target):
                     if source != target:
                         yield _Declared(lens, by, source, target)
 
-    def _identities(self) -> Iterator[Pair]:
-        """Yield the pairs that need no lens.
+    def _side(self, spec: str) -> list[Version]:
+        return [version for version in self.versions if satisfies(version, spec)]
 
-        Versions with equal columns fall into runs, lowest first. A lens from one of the run to the next
-        version says that the values mean something else from there on (metres, now kilometres), so that
-        a run ends there, and nobody gets past that lens.
+    def _identities(self) -> Iterator[Pair]:
+        """Yield the pairs that need no lens, the lower version first.
+
+        Versions with equal columns fall into runs, lowest first. Lenses that lead from a version to another
+        one with equal columns say that the values mean something else there (metres, now kilometres), so a
+        run ends there and nobody gets past the lenses; but versions on one side of a lens are alike.
         """
         joins = self._joins()
+        edges = {edge for low, high in joins for edge in ((low, high), (high, low))}
+        sides = [
+            set(self._side(spec))
+            for lenses in self._lenses.values()
+            for lens in lenses
+            for spec in (lens.source, lens.target)
+        ]
         runs: list[list[Version]] = []
         for version in self.versions:
+            apart = self._reach(version, edges).keys() - set().union(*(s for s in sides if version in s))
             schema = self._endpoints[version].schema
             equal = [run for run in runs if equal_columns(self._endpoints[run[0]].schema, schema)]
-            if equal and not any((other, version) in joins for other in equal[-1]):
+            if equal and apart.isdisjoint(equal[-1]):
                 yield from ((other, version) for other in equal[-1])
                 equal[-1].append(version)
             else:
                 runs.append([version])
 
     def _no_path(self, source: Version, target: Version) -> NoLensPath:
-        from_source = ", ".join(map(str, sorted(self._reach(source))))
-        from_target = ", ".join(map(str, sorted(self._reach(target))))
+        ends = [", ".join(map(str, sorted(self._reach(end, self._hops())))) for end in (source, target)]
         broken = self._broken()
         return NoLensPath(
-            f"no chain of lenses joins {source} and {target}: those of {source} reach {from_source}, those of {target} "
-            f"reach {from_target}; declare a Lens from one of the former to one of the latter"
+            f"no chain of lenses joins {source} and {target}: those of {source} reach {ends[0]}, those of "
+            f"{target} reach {ends[1]}; declare a Lens from one of the former to one of the latter"
             + (f". Some lenses do not fit: {'; '.join(broken)}" if broken else ""),
             module=self.module,
         )
@@ -236,6 +262,12 @@ class LensGraph:
         return list(broken)
 
     def _forget(self) -> None:
-        self._joined: dict[Pair, list[_Declared]] | None = None
-        self._compiled: dict[Pair, Hop] | None = None
-        self._paths: dict[Pair, tuple[Hop, ...]] = {}
+        self._joined = None
+        self._compiled = None
+        self._paths.clear()
+
+
+def _passed(hop: Hop) -> Iterator[tuple[Cell, Cell]]:
+    for name, origin in hop.columns.items():
+        if isinstance(origin, Passed):
+            yield (hop.source.version, origin.source), (hop.target.version, name)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from packaging.version import Version
 
 from grove_core.author.lens import Add, Cast, Drop, Lens, Recode, Rename, Scale, Step
 from grove_core.author.schema import KINDS, Scalar, Schema
 from grove_core.base.errors import LensError
 from grove_core.migration.conversions import Casting, Conversion, DType, Recoding, Scaling, holds
+from grove_core.migration.kin import Kin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.version import Version
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class Hop:
     """The specifier of the lens's side that the source is on."""
     target_spec: str
     """The specifier of the lens's side that the target is on."""
+    kin: Kin = field(default_factory=Kin, compare=False, repr=False)
+    """Which columns of other versions are the same as one of these; a `LensGraph` knows."""
 
     def inverse(self) -> Hop:
         """Return the way back; a column it adds gets the default of its own schema."""
@@ -79,7 +86,7 @@ class Hop:
                 back[origin.source] = Converted(name, undone)
         added = tuple(name for name, origin in self.columns.items() if isinstance(origin, Added))
         ordered = {name: back[name] for name in self.source.schema.names}
-        return Hop(self.target, self.source, ordered, added, self.target_spec, self.source_spec)
+        return Hop(self.target, self.source, ordered, added, self.target_spec, self.source_spec, self.kin)
 
 
 def equal_columns(one: Schema, other: Schema) -> bool:
@@ -226,10 +233,11 @@ class _Walk:
         self.dtypes[name] = conversion.target
 
     def _cast(self, name: str, dtype: DType) -> None:
-        origin, before = self.origins[name], self.dtypes[name]
+        origin, before = self._existing(name, Drop(name)), self.dtypes[name]
         if before == dtype:
             return
-        if isinstance(origin, Converted) and isinstance(last := origin.conversions[-1], Scaling):
+        last = origin.conversions[-1] if isinstance(origin, Converted) else None
+        if isinstance(origin, Converted) and isinstance(last, Scaling) and last.source == last.target:
             # A scaled value goes straight from float64 to the dtype: no rounding to the old one in between.
             fused = Scaling(last.source, dtype, last.factor, last.offset)
             self.origins[name] = Converted(origin.source, (*origin.conversions[:-1], fused))

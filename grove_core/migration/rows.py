@@ -7,17 +7,22 @@ bits. All of it is column work; nothing is done per row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from packaging.version import Version
 
-from grove_core.author.schema import Array, Columns
 from grove_core.base.errors import InvalidColumns
 from grove_core.base.versions import satisfies
 from grove_core.migration.plan import Added, Converted, Endpoint, Hop, Passed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from packaging.version import Version
+
+    from grove_core.author.schema import Array, Columns
 
 Mask = NDArray[np.bool_]
 
@@ -139,9 +144,8 @@ def _arrived(name: str, batch: Batch, hop: Hop) -> Array:
             result = values
             for conversion in conversions:
                 result = conversion.apply(result)
-            for carried in _converted_before(name, source, batch, hop):
-                assert carried.image is not None  # noqa: S101 - chosen by its image
-                unchanged = carried.valid & (_bits(values) == _bits(carried.image))
+            for carried, image in _converted_before(name, source, batch, hop):
+                unchanged = carried.valid & (_bits(values) == _bits(image))
                 result = _overlaid(result, carried.value, unchanged)
             return result
         case Added(default):
@@ -152,38 +156,52 @@ def _arrived(name: str, batch: Batch, hop: Hop) -> Array:
 
 
 def _dropped_before(name: str, batch: Batch, hop: Hop) -> list[CarriedValues]:
-    """Return what was carried for an added column, the version itself last, before it the highest."""
+    """Return what was carried for an added column; what the version itself had comes last."""
     fitting = [entry for entry in batch.carried if entry.image is None and _is_column(entry, name, hop)]
-    fitting.sort(key=lambda entry: (entry.owner == hop.target.version, entry.owner))
+    fitting.sort(key=lambda entry: _nearness(entry.owner, hop.target, hop.target_spec))
     return [batch.carried[entry] for entry in fitting]
 
 
-def _converted_before(name: str, source: str, batch: Batch, hop: Hop) -> list[CarriedValues]:
-    """Return the originals whose image is the column `source`, the two versions themselves last."""
-    dtype = hop.source.schema[source].dtype.str
+def _converted_before(name: str, source: str, batch: Batch, hop: Hop) -> list[tuple[CarriedValues, Array]]:
+    """Return the originals with their images, where these are the column `source`; the nearest last."""
     fitting = [
         (entry, entry.image)
         for entry in batch.carried
-        if entry.image is not None
-        and (entry.image.column, entry.image.dtype) == (source, dtype)
-        and _is_column(entry, name, hop)
-        and satisfies(entry.image.version, hop.source_spec)
+        if entry.image is not None and _is_column(entry, name, hop) and _is_source(entry.image, source, hop)
     ]
-    here, there = hop.target.version, hop.source.version
     fitting.sort(
-        key=lambda pair: (pair[0].owner == here, pair[0].owner, pair[1].version == there, pair[1].version)
+        key=lambda pair: (
+            _nearness(pair[0].owner, hop.target, hop.target_spec),
+            _nearness(pair[1].version, hop.source, hop.source_spec),
+        )
     )
-    return [batch.carried[entry] for entry, _ in fitting]
+    found = [batch.carried[entry] for entry, _ in fitting]
+    return [(values, values.image) for values in found if values.image is not None]
+
+
+def _nearness(version: Version, end: Endpoint, spec: str) -> tuple[bool, bool, Version]:
+    return version == end.version, satisfies(version, spec), version
 
 
 def _is_column(entry: Carried, name: str, hop: Hop) -> bool:
-    """Tell whether `entry` is the target's column `name`, as it or another version on that side had it."""
-    own = (name, hop.target.schema[name].dtype.str)
-    return (entry.name, entry.dtype) == own and satisfies(entry.owner, hop.target_spec)
+    """Tell whether `entry` is the target's column `name`, of a version on its side or by kin."""
+    if entry.dtype != hop.target.schema[name].dtype.str:
+        return False
+    on_its_side = entry.name == name and satisfies(entry.owner, hop.target_spec)
+    return on_its_side or hop.kin.same((entry.owner, entry.name), (hop.target.version, name))
+
+
+def _is_source(image: Image, name: str, hop: Hop) -> bool:
+    """Tell whether `image` is the source's column `name`, likewise."""
+    if image.dtype != hop.source.schema[name].dtype.str:
+        return False
+    on_its_side = image.column == name and satisfies(image.version, hop.source_spec)
+    return on_its_side or hop.kin.same((image.version, image.column), (hop.source.version, name))
 
 
 def _live_again(entry: Carried, hop: Hop) -> bool:
-    return entry.name in hop.target.schema and _is_column(entry, entry.name, hop)
+    """Tell whether the target has the column that `entry` was carried for."""
+    return any(_is_column(entry, name, hop) for name in hop.target.schema.names)
 
 
 def _left(batch: Batch, columns: Columns, hop: Hop) -> Iterator[tuple[Carried, CarriedValues]]:
@@ -205,7 +223,7 @@ def _left(batch: Batch, columns: Columns, hop: Hop) -> Iterator[tuple[Carried, C
 
 
 def _overlaid(below: Array, above: Array, where: Mask) -> Array:
-    """Return `above` where `where` holds, `below` elsewhere; bit for bit, and uncopied if that is everywhere."""
+    """Return `above` where `where` holds, `below` elsewhere, bit for bit; uncopied if that is everywhere."""
     return above if where.all() else np.where(where, above, below)
 
 

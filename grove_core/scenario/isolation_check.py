@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def inspect(pid: int, own: OwnTable) -> Finding:
 
 
 def judge(areas: Iterable[Area], own: OwnTable) -> Finding:
-    """Hold areas against what a version may map: its own table, its own columns, constants for reading only."""
+    """Hold areas against what a version may map: its own columns, and constant ones for reading only."""
     shared = [area for area in areas if area.matters]
     foreign = [reason for area in shared if (reason := _complaint(area, own)) is not None]
     return Finding(len(shared), tuple(foreign))

@@ -95,7 +95,12 @@ class Threshold:
 
     def document(self) -> dict[str, float]:
         """Return it for JSON, without what it does not say."""
-        given = {"below": self.below, "above": self.above, "target": self.target, "within": self.within or None}
+        given = {
+            "below": self.below,
+            "above": self.above,
+            "target": self.target,
+            "within": self.within or None,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -146,7 +151,9 @@ def measure(seen: Seen) -> Metrics:
         Metric.ROLLBACK_TIME_MS: rollback.rollback_ms if rollback else None,
         Metric.ROLLBACK_DOWNTIME_MS: rollback.downtime_ms if rollback else None,
         Metric.STATE_RECOVERY: 100 * recovered.right / seen.entities if recovered else None,
-        Metric.MEMORY_ISOLATION: min((_isolation(check, seen.entities) for check in seen.checks), default=None),
+        Metric.MEMORY_ISOLATION: min(
+            (_isolation(check, seen.entities) for check in seen.checks), default=None
+        ),
         Metric.GC_TRIGGER_TIME_S: collection.idle_seconds if collection else None,
         Metric.GC_EFFICIENCY: _gc_efficiency(seen),
         Metric.GC_TIME_MS: collection.ms if collection else None,
@@ -213,7 +220,9 @@ def _automatic(report: RollbackReport, fault: InjectedKind) -> bool:
 
 
 def _only_the_injected_fault(seen: Seen) -> bool:
-    faults = [(phase.phase, fault.version.major, fault.kind) for phase in seen.phases for fault in phase.faults]
+    faults = [
+        (phase.phase, fault.version.major, fault.kind) for phase in seen.phases for fault in phase.faults
+    ]
     return faults == [(Phase.ROLLBACK, 2, FAULT_SEEN[seen.fault])]
 
 

@@ -1,4 +1,4 @@
-"""What the three versions ought to compute: plain numpy over one set of arrays, which never goes through Grove.
+"""What the three versions ought to compute: plain numpy over one set of arrays that never met Grove.
 
 It is told which version an entity has, and nothing else. Collisions are looked for only when somebody asks,
 from the positions, by another method than the version's own: rows sorted by x are compared with their
@@ -7,12 +7,14 @@ neighbours, the next one, the one after it, and so on while any pair is still cl
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GRAVITY = 9.8
 """What v3 adds to vy, in units per second and second."""
@@ -29,7 +31,7 @@ class Comparison:
     """How a version's columns differ from the reference's."""
 
     right: NDArray[np.bool_]
-    """One value an entity of the reference, in the order of its ids: every column is the same, bit for bit."""
+    """One value an entity, in the order of the reference's ids: every column is the same, bit for bit."""
     lost: int
     """Entities of the reference that the version's columns lack."""
     foreign: int
@@ -123,7 +125,7 @@ class Reference:
 
 
 def touching(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell for each point whether another one is closer than the radius; squares and their sum are float32."""
+    """Tell for each point whether another one is closer than the radius; all is computed in float32."""
     order = np.argsort(x)
     x, y = x[order], y[order]
     near = np.zeros(len(x), np.bool_)
@@ -148,5 +150,7 @@ def _same_bits(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]
     if found.dtype != expected.dtype:
         return np.zeros(len(expected), np.bool_)
     bits = np.dtype(f"u{expected.dtype.itemsize}")
-    same: NDArray[np.bool_] = np.ascontiguousarray(found).view(bits) == np.ascontiguousarray(expected).view(bits)
+    same: NDArray[np.bool_] = np.ascontiguousarray(found).view(bits) == np.ascontiguousarray(expected).view(
+        bits
+    )
     return same

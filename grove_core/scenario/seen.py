@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
-from grove_core.base.records import Fault, RollbackReport, UnloadReport, VersionMetrics
-from grove_core.wire.messages import InjectedKind
+if TYPE_CHECKING:
+    from grove_core.base.records import Fault, RollbackReport, UnloadReport, VersionMetrics
+    from grove_core.wire.messages import InjectedKind
 
 Counts = Mapping[int, int]
 """Major number -> entities."""
@@ -28,7 +30,7 @@ class Phase(IntEnum):
 
 
 def exact_shares(entities: int, percent: Mapping[int, int]) -> dict[int, int]:
-    """Share entities out by largest remainder, in integers; of equal remainders the lower version's comes first.
+    """Share entities out by largest remainder, in integers; of equal remainders the lower version's is first.
 
     Args:
         entities: how many there are.
@@ -200,4 +202,3 @@ class Seen:
     def rollback(self) -> RollbackReport | None:
         """The rollback that the injected fault caused."""
         return next(iter(self.phases[Phase.ROLLBACK].rollbacks), None)
-

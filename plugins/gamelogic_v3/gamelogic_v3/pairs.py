@@ -49,14 +49,13 @@ def has_neighbour(x: Points, y: Points, radius: float) -> NDArray[np.bool_]:
 def _cells(positions: Points, width: float) -> Indices:
     """Number the cells along one axis from 0, so that cells up to REACH apart stay exactly as far apart."""
     cells = np.floor(positions.astype(np.float64) / width)
-    lowest = cells.min()
-    if cells.max() - lowest < SPAN:
+    lowest = float(cells.min())
+    if float(cells.max()) - lowest < SPAN:
         return (cells - lowest).astype(np.int64)
     # Too far apart for an int64: what lies between is left out, down to a gap that nobody reaches across.
     distinct, cell = np.unique(cells, return_inverse=True)
     gaps = np.minimum(np.diff(distinct, prepend=distinct[0]), REACH + 1)
-    numbers: Indices = np.cumsum(gaps).astype(np.int64)
-    return numbers[cell]
+    return np.cumsum(gaps).astype(np.int64).take(cell)
 
 
 class _Sorted:

@@ -80,6 +80,19 @@ def test_a_radius_whose_square_leaves_the_normal_floats(radius):
     same(*random.uniform(-3 * radius, 3 * radius, (2, 60)), radius)
 
 
+@pytest.mark.parametrize("radius", [0.1, 0.5, 3.0])
+def test_almost_a_radius_apart(radius):
+    """Each has one partner at 0.97 to 1.01 radii along an axis: as many cells away as it can be."""
+    random = np.random.default_rng(4)
+    x = np.arange(1000) * 10 * radius + random.uniform(0, radius, 1000)
+    apart = random.uniform(0.97, 1.01, 1000) * radius
+    # The third stands between the two in the order of the cells, and is close to neither.
+    xs, ys = np.concatenate((x, x + apart, x)), np.repeat([0, 0, 50 * radius], 1000)
+    same(xs, ys, radius)
+    same(-xs, ys, radius)
+    same(ys, xs, radius)
+
+
 @pytest.mark.parametrize("spread", [0.0, 1e-3, 0.3, 2.0])
 def test_a_crowd_takes_little_memory(spread):
     """All pairs of 20,000 entities in one place would be 400 million."""

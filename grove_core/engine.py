@@ -1,0 +1,450 @@
+"""The engine: what a program calls. It wires the parts and delegates."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from packaging.version import Version
+
+from grove_core.author.schema import Columns
+from grove_core.base.clock import Clock, SystemClock
+from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
+from grove_core.base.events import Event, EventKind
+from grove_core.base.records import (
+    LoadReport,
+    MigrationRecord,
+    MigrationReport,
+    MoveCause,
+    RollbackReport,
+    SplitReport,
+    TickReport,
+    UnloadReport,
+    VersionMetrics,
+    VersionRecord,
+)
+from grove_core.base.versions import Requirement, matching
+from grove_core.parts.contracts import Isolation
+from grove_core.parts.discovery import choose, collect
+from grove_core.parts.plugins import Catalogue, PartKind, make_plugin_manager
+from grove_core.parts.settings import Settings
+from grove_core.runtime import loading, queries, split, unloading
+from grove_core.runtime.context import Context
+from grove_core.runtime.graphs import complete_graph
+from grove_core.runtime.index import as_ids
+from grove_core.runtime.moves import settle
+from grove_core.runtime.packages import Packages
+from grove_core.runtime.roles import release, settle_roles
+from grove_core.runtime.rollback import go_back
+from grove_core.runtime.state import Condition, ModuleState
+from grove_core.runtime.tick import tick
+from grove_core.runtime.turns import Turns
+
+
+class MultiVersionEngine:
+    """Runs several versions of stateful modules side by side.
+
+    Calls may come from any thread; they are carried out one at a time, between ticks. A call that fails
+    leaves everything as it was.
+
+    Args:
+        settings: which parts, which limits.
+        clock: decides idle times and uptimes; the machine's monotonic clock if None.
+        plugins: further plugins, besides those that are installed.
+        isolation: where versions run, instead of what the settings choose; it is not closed with the engine.
+    """
+
+    faults_allowed: ClassVar[bool] = False
+    """Whether faults may be injected: only into a `DebugEngine`."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        clock: Clock | None = None,
+        plugins: Iterable[object] = (),
+        isolation: Isolation | None = None,
+    ) -> None:
+        settings = settings or Settings()
+        self._manager, self.plugin_records = make_plugin_manager(plugins)
+        self._catalogue = Catalogue(self._manager)
+        make = self._catalogue.make
+        # Parts that need no process are made first, so that a wrong name leaves nothing behind.
+        make(PartKind.ROUTER, settings.router.use, settings.router.options)
+        fault_policy = make(PartKind.FAULT_POLICY, settings.fault_policy.use, settings.fault_policy.options)
+        holds = {name: make(PartKind.HOLD, name, {}) for name in settings.holds}
+        self._own_isolation = isolation is None
+        self._context = Context(
+            settings=settings,
+            clock=clock or SystemClock(),
+            catalogue=self._catalogue,
+            isolation=isolation or make(PartKind.ISOLATION, settings.isolation.use, settings.isolation.options),
+            fault_policy=fault_policy,
+            holds=holds,
+            faults_allowed=self.faults_allowed,
+        )
+        self._states: dict[str, ModuleState] = {}
+        self._packages = Packages()
+        self._turns = Turns()
+        self._number = 0
+        for record in self.plugin_records:
+            if record.error is not None:
+                self._context.emit(EventKind.PLUGIN_FAILED, plugin=record.name, error=record.error)
+        for failure in self._catalogue.failures:
+            self._context.emit(EventKind.PLUGIN_FAILED, plugin=failure.plugin, error=failure.message)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def events(self) -> deque[Event]:
+        """What happened, the latest 10,000 events, oldest first."""
+        return self._context.events
+
+    @property
+    def settings(self) -> Settings:
+        """What the engine was told at its start."""
+        return self._context.settings
+
+    def versions(self) -> list[VersionRecord]:
+        """Return every installed version of every module, broken ones with their cause; nothing is imported."""
+        records, failures = collect(self._manager)
+        for failure in failures:
+            self._context.emit(EventKind.PLUGIN_FAILED, plugin=failure.plugin, error=failure.message)
+        return records
+
+    def load_module_version(
+        self,
+        module: str,
+        version: Requirement,
+        *,
+        path: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> LoadReport:
+        """Load a version until it is ready. The first version of a module becomes stable, with weight 1.
+
+        Args:
+            module: the module's name.
+            version: a major number (the highest installed final of it), an exact version, or a specifier.
+            path: a wheel, or a folder filled by `pip install --target`; None for what is installed.
+            config: what the version's `initialize` gets.
+
+        Raises:
+            NotFound, PackageError, AlreadyLoaded, WorkerError: it is not loaded, and nothing is left of it.
+        """
+        began = time.perf_counter()
+        with self._turns.take("load_module_version"):
+            state = self._states.get(module) or self._new_state(module)
+            settle(state)
+            others = {name: sorted(one.versions) for name, one in self._states.items()}
+            try:
+                records = self.versions() if path is None else self._packages.records(path)
+                record = choose(records, module, version)
+                ready = time.perf_counter()
+                loaded = loading.load(self._context, state, record, _config(config), others)
+            finally:
+                self._packages.keep(known.record.path for s in self._all(state) for known in s.descriptions.values())
+            self._states[module] = state
+            release(self._context, state, loaded.version)
+            now = time.perf_counter()
+            report = LoadReport(
+                module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000
+            )
+            self._context.emit(
+                EventKind.VERSION_LOADED,
+                module,
+                loaded.version,
+                distribution=record.distribution,
+                ms=round(report.ms, 3),
+                ready_ms=round(report.ready_ms, 3),
+            )
+            return report
+
+    def unload_module_version(self, module: str, version: Requirement) -> UnloadReport:
+        """Unload a version that has neither entities nor weight, once it is idle.
+
+        Raises:
+            NotFound, UnloadRefused: it stays loaded.
+        """
+        with self._turns.take("unload_module_version"):
+            state = self._state(module)
+            report = unloading.unload(self._context, state, state.resolve(version))
+            if not state.versions:
+                del self._states[module]
+            return report
+
+    def set_traffic_split(self, module: str, weights: Mapping[Requirement, float]) -> SplitReport:
+        """Share the module's entities out by weight: exactly, with the fewest moves, pins first.
+
+        A version with the weight 1 becomes stable.
+
+        Raises:
+            InvalidWeights, NotFound, Refused, PluginError: nothing moved.
+        """
+        with self._turns.take("set_traffic_split"):
+            state = self._state(module)
+            complete_graph(self._context, state, self.versions)
+            return split.set_split(self._context, state, weights)
+
+    def get_traffic_split(self, module: str) -> dict[Version, float]:
+        """Return the weight of each loaded version, their sum being 1."""
+        with self._turns.take("get_traffic_split"):
+            state = self._state(module)
+            return {version: state.weights.get(version, 0.0) for version in sorted(state.versions)}
+
+    def migrate_state(self, module: str, from_version: Requirement, to_version: Requirement) -> MigrationReport:
+        """Move every entity of one loaded version, and its weight, to another.
+
+        Raises:
+            NotFound, Refused, LensError: nothing moved.
+        """
+        with self._turns.take("migrate_state"):
+            state = self._state(module)
+            source, target = state.resolve(from_version), state.resolve(to_version)
+            if source is target:
+                raise InvalidInput(
+                    f"from_version and to_version are both {source.version}", module=module, version=source.version
+                )
+            complete_graph(self._context, state, self.versions)
+            return split.migrate_all(self._context, state, source, target)
+
+    def rollback(
+        self, module: str, target_version: Requirement, max_downtime_ms: float = 1000.0
+    ) -> RollbackReport:
+        """Move every entity of every other version back to `target_version`, which is loaded if it is not.
+
+        The others stay loaded without weight, in quarantine. The target becomes stable. A limit that is missed
+        is reported, not enforced: `within_limit` is False then.
+
+        Raises:
+            NotFound, Refused, WorkerError: nothing moved.
+        """
+        began = time.perf_counter()
+        with self._turns.take("rollback"):
+            state = self._state(module)
+            target = self._known(state, target_version)
+            release(self._context, state, target)
+            sources = [loaded for loaded in state.ordered if loaded.version != target]
+            complete_graph(self._context, state, self.versions)
+            recovered = go_back(self._context, state, sources, target, None, MoveCause.ROLLBACK, 0.0)
+            assert recovered.report is not None
+            report = recovered.report(True, began, max_downtime_ms)
+            self._context.emit(
+                EventKind.ROLLED_BACK,
+                module,
+                target,
+                source=[str(version) for version in report.from_versions],
+                entities=report.entities,
+                rollback_ms=round(report.rollback_ms, 3),
+                within_limit=report.within_limit,
+            )
+            return report
+
+    def enable_auto_gc(self, module: str, unused_threshold_seconds: float = 60.0) -> None:
+        """Unload versions by themselves once they have been unused for so long, by the clock.
+
+        Raises:
+            NotFound, PluginFailed: there is no such module, or the policy does not take the threshold.
+        """
+        with self._turns.take("enable_auto_gc"):
+            state = self._state(module)
+            choice = self._context.settings.gc_policy
+            options = {**choice.options, "unused_threshold_seconds": unused_threshold_seconds}
+            state.gc_policy = self._catalogue.make(PartKind.GC_POLICY, choice.use, options)
+            self._context.emit(EventKind.GC_ENABLED, module, threshold_seconds=unused_threshold_seconds)
+
+    def disable_auto_gc(self, module: str) -> None:
+        """Keep unused versions until they are unloaded by hand."""
+        with self._turns.take("disable_auto_gc"):
+            self._state(module).gc_policy = None
+            self._context.emit(EventKind.GC_DISABLED, module)
+
+    def get_loaded_versions(self, module: str) -> list[Version]:
+        """Return the loaded versions, lowest first."""
+        with self._turns.take("get_loaded_versions"):
+            return sorted(self._state(module).versions)
+
+    def is_version_loaded(self, module: str, version: Requirement) -> bool:
+        """Tell whether a version that fits is loaded."""
+        with self._turns.take("is_version_loaded"):
+            state = self._states.get(module)
+            return state is not None and bool(matching(version, state.versions))
+
+    def stable_version(self, module: str) -> Version:
+        """Return the trusted version."""
+        with self._turns.take("stable_version"):
+            return self._state(module).stable_version.version
+
+    def get_version_metrics(self, module: str, version: Requirement) -> VersionMetrics:
+        """Return what a loaded version did and holds, measured."""
+        with self._turns.take("get_version_metrics"):
+            state = self._state(module)
+            return queries.metrics(self._context, state, state.resolve(version))
+
+    def spawn(self, module: str, *, id: ArrayLike | None = None, **columns: ArrayLike) -> NDArray[np.int64]:  # noqa: A002
+        """Give birth to entities; columns are of stable's schema, and what is left out gets its default.
+
+        Values are arrays of one length, or scalars. Each entity goes to the version with the largest deficit.
+
+        Args:
+            module: the module's name.
+            id: ids that are not alive; None to be given some.
+            columns: name -> values.
+
+        Returns:
+            The ids, int64, in the order of the columns.
+
+        Raises:
+            InvalidInput, Refused: nobody was born.
+        """
+        with self._turns.take("spawn"):
+            state = self._state(module)
+            source = state.stable_version
+            given = None if id is None else as_ids(id)
+            try:
+                count, filled = source.schema.conform(columns)
+            except InvalidColumns as error:
+                raise InvalidColumns(error.message, module=module, version=source.version) from None
+            if given is not None and not columns:
+                count = len(given)
+                filled = {name: np.repeat(values, count) for name, values in filled.items()}
+            elif given is not None and count == 1 and len(given) > 1 and _all_scalars(columns):
+                count = len(given)
+                filled = {name: np.repeat(values, count) for name, values in filled.items()}
+            complete_graph(self._context, state, self.versions)
+            ids = split.spawn(state, source, filled, count, given)
+            settle_roles(self._context, state)
+            return ids
+
+    def despawn(self, module: str, ids: ArrayLike) -> int:
+        """End entities; return how many.
+
+        Raises:
+            UnknownEntity, InvalidInput: nobody was ended.
+        """
+        with self._turns.take("despawn"):
+            state = self._state(module)
+            given = as_ids(ids)
+            split.despawn(state, given)
+            settle_roles(self._context, state)
+            return len(given)
+
+    def entities(self, module: str, *, version: Requirement | None = None) -> Columns:
+        """Copy all entities: column name -> array, `id` among them, in no promised order.
+
+        Args:
+            module: the module's name.
+            version: in whose schema they are shown; stable's if None. It must be loaded.
+        """
+        with self._turns.take("entities"):
+            state = self._state(module)
+            shown_as = state.stable_version if version is None else state.resolve(version)
+            complete_graph(self._context, state, self.versions)
+            return queries.entities(state, shown_as)
+
+    def locate(self, module: str, ids: ArrayLike) -> list[Version]:
+        """Return the version of each id.
+
+        Raises:
+            UnknownEntity, InvalidInput: an id is not alive, or stands twice.
+        """
+        with self._turns.take("locate"):
+            return queries.locate(self._state(module), as_ids(ids))
+
+    def pin(self, module: str, ids: ArrayLike, version: Requirement) -> int:
+        """Fix entities to a loaded version; return how many had to move. Pins count towards a version's share.
+
+        Raises:
+            NotFound, InvalidInput, Refused: nothing changed.
+        """
+        with self._turns.take("pin"):
+            state = self._state(module)
+            complete_graph(self._context, state, self.versions)
+            return split.pin(self._context, state, as_ids(ids), state.resolve(version))
+
+    def unpin(self, module: str, ids: ArrayLike) -> None:
+        """Let pinned entities move again, from the next split on.
+
+        Raises:
+            UnknownEntity, InvalidInput: nothing changed.
+        """
+        with self._turns.take("unpin"):
+            split.unpin(self._state(module), as_ids(ids))
+
+    def migration_history(self, module: str) -> list[MigrationRecord]:
+        """Return the latest 10,000 migrations, oldest first."""
+        with self._turns.take("migration_history"):
+            return list(self._state(module).history)
+
+    def is_paused(self, module: str) -> bool:
+        """Tell whether the module is not ticked, because no version of its entities runs."""
+        with self._turns.take("is_paused"):
+            return self._state(module).condition is Condition.PAUSED
+
+    def tick(self, dt: float) -> TickReport:
+        """Advance every module by `dt` seconds.
+
+        Raises:
+            InvalidInput: `dt` is negative or not finite.
+        """
+        with self._turns.take("tick"):
+            if not (isinstance(dt, int | float | np.floating) and 0 <= dt < float("inf")):
+                raise InvalidInput(f"dt is {dt!r}; it must be a number of seconds, at least 0")
+            self._number += 1
+            return tick(self._context, list(self._states.values()), self._number, float(dt))
+
+    def close(self) -> None:
+        """End every worker and give back all memory. Closing twice is allowed."""
+        if self._turns.closed:
+            return
+        with self._turns.take("close"):
+            self._turns.closed = True
+            unloading.close_all(self._context, self._states.values())
+            self._states.clear()
+            if self._own_isolation:
+                self._context.isolation.close()
+            self._packages.close()
+
+    def _new_state(self, module: str) -> ModuleState:
+        choice = self._context.settings.router
+        return ModuleState(module, self._catalogue.make(PartKind.ROUTER, choice.use, choice.options))
+
+    def _state(self, module: str) -> ModuleState:
+        state = self._states.get(module)
+        if state is None:
+            loaded = ", ".join(sorted(self._states)) or "none"
+            raise UnknownModule(f"no version of {module!r} is loaded; loaded modules: {loaded}")
+        settle(state)
+        return state
+
+    def _all(self, state: ModuleState) -> list[ModuleState]:
+        return list({**self._states, state.name: state}.values())
+
+    def _known(self, state: ModuleState, requirement: Requirement) -> Version:
+        """Find a version that is or was loaded: the loaded one that fits, else the highest known."""
+        if loaded := matching(requirement, state.versions):
+            return state.resolve(requirement).version if len(loaded) > 1 else loaded[0]
+        was_loaded = matching(requirement, state.configs)
+        return was_loaded[-1] if was_loaded else state.resolve(requirement).version
+
+
+def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
+        raise InvalidInput(f"config must map names to values, not {config!r}")
+    return dict(config)
+
+
+def _all_scalars(columns: Mapping[str, ArrayLike]) -> bool:
+    return all(np.ndim(values) == 0 for values in columns.values())

@@ -1,0 +1,173 @@
+"""Asking workers to process rows, and waiting for all of them at once."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from grove_core.base.errors import PeerDied, WorkerError
+from grove_core.base.events import EventKind
+from grove_core.base.records import FaultKind
+from grove_core.runtime.context import Context
+from grove_core.runtime.state import LoadedVersion, ModuleState
+from grove_core.wire.messages import Idle, Raised, Tick, Ticked
+
+OUTPUT_LIMIT = 64 * 1024
+"""How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
+OUTPUT_SECONDS = 1.0
+"""How long a worker's output is gathered before it is logged."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a version did wrong, before anybody decided what it means."""
+
+    kind: FaultKind
+    message: str
+    traceback: str | None = None
+
+
+@dataclass
+class Ask:
+    """One order to process the rows from `start` to `stop` of one version, and what came of it."""
+
+    state: ModuleState
+    loaded: LoadedVersion
+    start: int
+    stop: int
+    asked_at: float
+    """Monotonic seconds."""
+    reply: Ticked | None = None
+    problem: Problem | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing has come of it yet."""
+        return self.reply is None and self.problem is None
+
+
+def ask(
+    state: ModuleState, loaded: LoadedVersion, number: int, dt: float, start: int, stop: int, *, catching_up: bool
+) -> Ask:
+    """Order one version to process rows. A worker that is gone is the ask's problem, not an error."""
+    order = Ask(state, loaded, start, stop, time.perf_counter())
+    try:
+        if loaded.worker is None:
+            raise PeerDied("it has no worker")
+        loaded.worker.send(Tick(number, dt, start, stop, catching_up))
+    except PeerDied:
+        order.problem = _death(loaded)
+    except WorkerError as error:
+        order.problem = Problem(FaultKind.WRONG_REPLY, error.message)
+    return order
+
+
+def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) -> None:
+    """Wait for every answer, death or deadline; one poll for all of them.
+
+    Args:
+        asks: the orders that were sent.
+        silent: orders over no rows, which were not sent: their workers are only watched for their death.
+    """
+    deadline = time.perf_counter() + context.settings.tick_deadline_ms / 1000
+    poll, watched = select.poll(), {}
+    for order in (*asks, *silent):
+        worker = order.loaded.worker
+        if worker is None or order.problem is not None:
+            continue
+        for descriptor in (worker.fileno(), worker.pidfd, worker.output):
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
+                watched[descriptor] = order
+    left = sum(order.open for order in asks)
+    while True:
+        timeout = max(0.0, deadline - time.perf_counter()) if left else 0.0
+        ready = poll.poll(timeout * 1000)
+        for descriptor, _ in ready:
+            if descriptor in watched:
+                _serve(context, watched[descriptor], descriptor, poll)
+        left = sum(order.open for order in asks)
+        if not left:
+            return
+        if not ready and time.perf_counter() >= deadline:
+            break
+    for order in asks:
+        if order.open:
+            limit = context.settings.tick_deadline_ms
+            order.problem = Problem(FaultKind.DEADLINE, f"it did not answer within {limit:g} ms (tick_deadline_ms)")
+
+
+def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> None:
+    """Take what one descriptor has."""
+    worker = order.loaded.worker
+    if worker is None:
+        return
+    if descriptor == worker.output:
+        if not read_output(context, order.state, order.loaded):
+            poll.unregister(descriptor)
+        return
+    try:
+        answer = worker.receive_now()
+        if isinstance(answer, Idle) and order.loaded.idle_asked:
+            order.loaded.idle_asked = False
+            return
+    except PeerDied:
+        answer, order.problem = None, order.problem or (_death(order.loaded) if order.reply is None else None)
+        poll.unregister(worker.fileno())
+        poll.unregister(worker.pidfd)
+    except WorkerError as error:
+        answer, order.problem = None, order.problem or Problem(FaultKind.WRONG_REPLY, error.message)
+        poll.unregister(descriptor)
+    if answer is None:
+        if order.problem is None and descriptor == worker.pidfd and worker.wait(0):
+            order.problem = _death(order.loaded) if order.reply is None else None
+            poll.unregister(descriptor)
+        return
+    _take(order, answer)
+
+
+def _take(order: Ask, answer: object) -> None:
+    if not order.open:
+        order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
+    elif isinstance(answer, Ticked):
+        order.reply = answer
+    elif isinstance(answer, Raised):
+        order.problem = Problem(FaultKind.RAISE, f"{answer.where} raised {answer.error}", answer.traceback)
+    else:
+        order.problem = Problem(FaultKind.WRONG_REPLY, f"it answered {type(answer).__name__} where Ticked was due")
+
+
+def _death(loaded: LoadedVersion) -> Problem:
+    worker = loaded.worker
+    if worker is None:
+        return Problem(FaultKind.DEATH, "it has no worker")
+    worker.wait(0.05)  # its socket closes a moment before it is reaped; the status makes the better message
+    return Problem(FaultKind.DEATH, f"its worker {worker.how_it_ended()}")
+
+
+def read_output(context: Context, state: ModuleState, loaded: LoadedVersion) -> bool:
+    """Gather what a worker printed; tell whether there can be more. Logged once a second, never a line a tick."""
+    if loaded.worker is None:
+        return False
+    text = loaded.worker.read_output()
+    room = OUTPUT_LIMIT - len(loaded.output)
+    loaded.output += text[:room]
+    loaded.output_dropped += max(0, len(text) - room)
+    if loaded.output and time.monotonic() - loaded.output_logged_at >= OUTPUT_SECONDS:
+        flush_output(context, state, loaded)
+    return loaded.worker.output >= 0
+
+
+def flush_output(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
+    """Log what was gathered."""
+    if loaded.output:
+        context.emit(
+            EventKind.WORKER_OUTPUT,
+            state.name,
+            loaded.version,
+            text=loaded.output.rstrip(),
+            dropped=loaded.output_dropped,
+        )
+    loaded.output, loaded.output_dropped, loaded.output_logged_at = "", 0, time.monotonic()

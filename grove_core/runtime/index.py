@@ -1,0 +1,114 @@
+"""Where an id is: lookups over the tables of one module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from grove_core.author.schema import ID, ID_DTYPE
+from grove_core.base.errors import DuplicateEntity, InvalidColumns, OutOfMemory, UnknownEntity
+from grove_core.memory.table import Table
+from grove_core.runtime.state import LoadedVersion, ModuleState
+
+FEW = 16
+"""Up to so many ids are looked up by comparing each with the whole column."""
+
+
+def as_ids(values: ArrayLike) -> NDArray[np.int64]:
+    """Turn what a caller gave into int64 ids, refusing what would change.
+
+    Raises:
+        InvalidColumns: not integers, out of range, or more than one dimension.
+    """
+    try:
+        given = np.asarray(values)
+        if given.size == 0:
+            return np.empty(0, ID_DTYPE)
+        if given.dtype.kind not in "iu" or given.ndim > 1:
+            raise TypeError(f"{given.dtype.name} of {given.ndim} dimensions")
+        if given.dtype.kind == "u" and int(given.max()) > np.iinfo(np.int64).max:
+            raise OverflowError(f"{given.max()} is too large")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidColumns(f"ids must be int64, one or a flat sequence: {error}") from None
+    return np.atleast_1d(given).astype(ID_DTYPE)
+
+
+def rows_of(table: Table, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each of `ids` its row in the table, or -1."""
+    column = table[ID]
+    found = np.full(len(ids), -1, np.int64)
+    if not len(column) or not len(ids):
+        return found
+    if len(ids) <= FEW:
+        for position, wanted in enumerate(ids):
+            here = np.flatnonzero(column == wanted)
+            if len(here):
+                found[position] = here[0]
+        return found
+    order = np.argsort(ids, kind="stable")
+    ordered = ids[order]
+    places = np.searchsorted(ordered, column)
+    places[places == len(ordered)] = 0
+    rows = np.flatnonzero(ordered[places] == column)
+    found[order[places[rows]]] = rows
+    return found
+
+
+def find(state: ModuleState, ids: NDArray[np.int64]) -> Iterator[tuple[LoadedVersion, NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield for each version that has some: the version, their positions in `ids`, their rows.
+
+    Raises:
+        UnknownEntity: an id is not alive; before anything is yielded.
+        DuplicateEntity: an id stands twice.
+    """
+    refuse_twice(state, ids)
+    places = [(loaded, rows_of(loaded.table, ids)) for loaded in state.ordered]
+    missing = np.ones(len(ids), np.bool_)
+    for _, rows in places:
+        missing &= rows < 0
+    if missing.any():
+        raise UnknownEntity(
+            f"{int(missing.sum())} of {len(ids)} ids are not alive, the first is {ids[missing][0]}", module=state.name
+        )
+    for loaded, rows in places:
+        positions = np.flatnonzero(rows >= 0)
+        if len(positions):
+            yield loaded, positions, rows[positions]
+
+
+def refuse_twice(state: ModuleState, ids: NDArray[np.int64]) -> None:
+    """Raise `DuplicateEntity` if an id stands twice in one call."""
+    if len(ids) > 1:
+        ordered = np.sort(ids)
+        twice = ordered[1:][ordered[1:] == ordered[:-1]]
+        if len(twice):
+            raise DuplicateEntity(f"the id {twice[0]} stands twice in one call", module=state.name)
+
+
+def refuse_alive(state: ModuleState, ids: NDArray[np.int64]) -> None:
+    """Raise `DuplicateEntity` if an id stands twice or lives already."""
+    refuse_twice(state, ids)
+    for loaded in state.ordered:
+        rows = rows_of(loaded.table, ids)
+        if (rows >= 0).any():
+            raise DuplicateEntity(
+                f"the id {ids[rows >= 0][0]} lives already; despawn it first, or leave `id` out to be given one",
+                module=state.name,
+                version=loaded.version,
+            )
+
+
+def new_ids(state: ModuleState, count: int) -> NDArray[np.int64]:
+    """Give out ids that nobody has: counting up, past every id that is alive there."""
+    while True:
+        if state.next_id > np.iinfo(np.int64).max - count:
+            raise OutOfMemory("ids are used up; give them yourself with `id=`", module=state.name)
+        ids = np.arange(state.next_id, state.next_id + count, dtype=ID_DTYPE)
+        taken = [rows_of(loaded.table, ids) >= 0 for loaded in state.ordered]
+        used = np.logical_or.reduce(taken) if taken else np.zeros(count, np.bool_)
+        state.next_id += count
+        if not used.any():
+            return ids
+        state.next_id = int(ids[used].max()) + 1

@@ -1,0 +1,284 @@
+"""Loading and unloading a version. A load that fails leaves no process, no memory, no change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from packaging.requirements import InvalidRequirement as BadRequirement
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from grove_core.author.schema import ID, Schema
+from grove_core.base.errors import (
+    AlreadyLoaded,
+    DeadlineExceeded,
+    DependencyError,
+    GroveError,
+    LoadFailed,
+    MigrationRefused,
+    PackageError,
+    ProtocolError,
+)
+from grove_core.base.events import EventKind
+from grove_core.base.records import VersionRecord
+from grove_core.memory.generations import Generations
+from grove_core.memory.table import Table
+from grove_core.migration.plan import Endpoint
+from grove_core.parts.contracts import Worker
+from grove_core.runtime.context import Context
+from grove_core.runtime.roles import settle_roles
+from grove_core.runtime.state import (
+    Description,
+    LoadedVersion,
+    ModuleState,
+    mutable_columns,
+    table_columns,
+)
+from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
+
+
+Answer = TypeVar("Answer")
+
+
+def load(
+    context: Context,
+    state: ModuleState,
+    record: VersionRecord,
+    config: dict[str, Any],
+    others: dict[str, list[Version]] | None,
+) -> LoadedVersion:
+    """Load a version until it is ready, within the deadline for all of it.
+
+    Args:
+        record: an installed version, not broken.
+        config: what its `initialize` gets.
+        others: the loaded versions of every module, for its requirements; None: they were met before.
+
+    Raises:
+        AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
+        PackageError: its schema, a lens or a requirement does not fit.
+        MigrationRefused: it does not take stable's document.
+    """
+    assert record.version is not None
+    if record.version in state.versions:
+        raise AlreadyLoaded("it is loaded already; unload it first", module=state.name, version=record.version)
+    deadline = Deadline(context.settings.load_deadline_seconds)
+    known = state.descriptions.get(record.version)
+    try:
+        with _kept_on_success(context) as (worker, memory):
+            description = introduce(context, state, worker, record, deadline)
+            _check_requirements(description, others)
+            _join(state, description)
+            label = f"grove:{state.name}@{record.version}"
+            rows = context.settings.max_entities
+            table = Table(label, table_columns(description.schema), rows)
+            memory.append(table)
+            generations = Generations(label, mutable_columns(description.schema), rows)
+            memory.append(generations)
+            loaded = LoadedVersion(
+                record.version, description, table, generations, config, context.clock.now(), worker
+            )
+            prepare(context, state, loaded, worker, deadline)
+    except BaseException as error:
+        _forget(state, record.version, known)
+        if isinstance(error, GroveError):
+            error.module, error.version = state.name, str(record.version)
+            context.emit(EventKind.LOAD_FAILED, state.name, record.version, error=error.message)
+        raise
+    state.versions[record.version] = loaded
+    state.configs[record.version] = config
+    if state.stable is None:
+        state.stable = record.version
+        state.weights = {record.version: 1.0}
+    settle_roles(context, state)
+    return loaded
+
+
+class Deadline:
+    """A limit on several steps together, on the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left, 0 at the least."""
+        return max(0.0, self._end - time.monotonic())
+
+
+def introduce(
+    context: Context, state: ModuleState, worker: Worker, record: VersionRecord, deadline: Deadline
+) -> Description:
+    """Have a worker import a version and say what it is.
+
+    Raises:
+        LoadFailed, DeadlineExceeded, WorkerError, SchemaError: it did not.
+    """
+    worker.send(
+        Load(
+            PROTOCOL,
+            state.name,
+            str(record.version),
+            record.entry_point,
+            record.path,
+            context.faults_allowed,
+        )
+    )
+    answer = _answer(worker, deadline, "imported", Introduced)
+    return Description(record, Schema.of(answer.specs), answer)
+
+
+def prepare(
+    context: Context, state: ModuleState, loaded: LoadedVersion, worker: Worker, deadline: Deadline
+) -> None:
+    """Have a worker that was introduced map its columns, initialise, warm up and take a document over.
+
+    Raises:
+        LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
+        MigrationRefused: it has a document, and does not take the one there is.
+    """
+    slots = worker_slots(loaded)
+    document, giver = _document_for(state, loaded)
+    read_only = loaded.table.read_only_descriptor()
+    try:
+        worker.send(
+            Prepare(slots, loaded.config, document, str(giver)), [loaded.table.descriptor, read_only]
+        )
+    finally:
+        os.close(read_only)
+    ready = _answer(worker, deadline, "initialised and warmed", Ready)
+    if document is not None and not ready.document_taken:
+        if loaded.description.introduced.keeps_document:
+            raise MigrationRefused(
+                f"it does not take the document of {giver}; let migrate_state_from({str(giver)!r}, state) "
+                f"take it over and return True"
+            )
+        context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
+    loaded.document = ready.document
+    loaded.worker = worker
+
+
+def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
+    """Give a loaded version, whose worker is gone, a new one over the same memory and the last document.
+
+    Raises:
+        GroveError: it did not become ready; it still has no worker.
+    """
+    deadline = Deadline(context.settings.load_deadline_seconds)
+    with _kept_on_success(context) as (worker, _):
+        description = introduce(context, state, worker, loaded.description.record, deadline)
+        if description.schema != loaded.schema:
+            raise PackageError("its schema changed on disk since it was loaded")
+        prepare(context, state, loaded, worker, deadline)
+
+
+def describe(context: Context, state: ModuleState, record: VersionRecord) -> None:
+    """Have a short-lived worker introduce a version that is not loaded, so that its lenses can be used.
+
+    Raises:
+        GroveError: it cannot be imported, or its lenses do not fit.
+    """
+    worker = context.isolation.start()
+    try:
+        description = introduce(
+            context, state, worker, record, Deadline(context.settings.load_deadline_seconds)
+        )
+    finally:
+        worker.kill()
+        worker.close()
+    _join(state, description)
+
+
+def worker_slots(loaded: LoadedVersion) -> tuple[Slot, ...]:
+    """Return the columns a version's worker may map: its schema's and id, constant ones for reading."""
+    slots = loaded.table.slots
+    return tuple(
+        Slot(name, slots[name].dtype.str, slots[name].offset, slots[name].length, writable)
+        for name, writable in (
+            (ID, False),
+            *((spec.name, not spec.constant) for spec in loaded.schema.specs),
+        )
+    )
+
+
+@contextlib.contextmanager
+def _kept_on_success(context: Context) -> Iterator[tuple[Worker, list[Table | Generations]]]:
+    """Start a worker, and end it and close the memory that was added if anything is raised."""
+    worker = context.isolation.start()
+    memory: list[Table | Generations] = []
+    try:
+        yield worker, memory
+    except BaseException:
+        gone = worker.kill()
+        worker.close()
+        for part in memory:
+            if gone or isinstance(part, Generations):
+                part.close()
+            else:
+                part.abandon()
+        raise
+
+
+def _answer(worker: Worker, deadline: Deadline, stage: str, kind: type[Answer]) -> Answer:
+    """Wait for the answer to an order."""
+    try:
+        answer = worker.receive(deadline.left)
+    except DeadlineExceeded:
+        raise DeadlineExceeded(
+            f"it was not {stage} within {deadline.seconds:g} s (load_deadline_seconds); it was ended"
+        ) from None
+    if isinstance(answer, Raised):
+        raise LoadFailed(f"it raised while it was {stage}: {answer.error}\n{answer.traceback}".rstrip())
+    if not isinstance(answer, kind):
+        raise ProtocolError(f"it answered {type(answer).__name__} where {kind.__name__} was due")
+    return answer
+
+
+def _join(state: ModuleState, description: Description) -> None:
+    """Add a version's schema and lenses to the graph, checking every lens that touches it."""
+    version = description.record.version
+    assert version is not None
+    state.graph.add(Endpoint(version, description.schema), description.introduced.lenses)
+    state.graph.check(version)
+    state.descriptions[version] = description
+
+
+def _forget(state: ModuleState, version: Version, known: Description | None) -> None:
+    """Put the graph back to what was known of a version before a load that failed."""
+    if state.descriptions.get(version) is known and known is None:
+        if version in state.graph.versions:
+            state.graph.remove(version)
+    elif known is None:
+        del state.descriptions[version]
+        state.graph.remove(version)
+    else:
+        state.descriptions[version] = known
+        state.graph.add(Endpoint(version, known.schema), known.introduced.lenses)
+
+
+def _document_for(state: ModuleState, loaded: LoadedVersion) -> tuple[bytes | None, Version]:
+    """Choose the document to start from: its own last one, else stable's."""
+    if loaded.document is not None:
+        return loaded.document, loaded.version
+    stable = state.versions.get(state.stable) if state.stable is not None else None
+    return (None, loaded.version) if stable is None else (stable.document, stable.version)
+
+
+def _check_requirements(description: Description, others: dict[str, list[Version]] | None) -> None:
+    """Refuse a version whose requirements no loaded version meets."""
+    if others is None:
+        return
+    for text in description.introduced.requirements:
+        try:
+            requirement = Requirement(text)
+        except BadRequirement:
+            raise DependencyError(f"its requirement {text!r} is not of the form 'module>=1,<2'") from None
+        versions = others.get(requirement.name, [])
+        if not any(requirement.specifier.contains(version, prereleases=True) for version in versions):
+            there = ", ".join(map(str, versions)) or "none"
+            raise DependencyError(f"it requires {text!r}; load that module first (loaded: {there})")

@@ -1,0 +1,199 @@
+"""What happens after a fault: rows are restored, the policy decides, entities move on or the version restarts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grove_core.base.errors import GroveError
+from grove_core.base.events import EventKind
+from grove_core.base.records import Fault, MoveCause, RollbackReport
+from grove_core.memory.table import Table
+from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
+from grove_core.runtime.asks import Ask, Problem, ask, flush_output, gather, read_output
+from grove_core.runtime.commit import Effects, apply, validate
+from grove_core.runtime.context import Context
+from grove_core.runtime.loading import restart
+from grove_core.runtime.roles import pause, settle_roles
+from grove_core.runtime.rollback import Recovered, go_back
+from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
+from grove_core.runtime.unloading import end_worker
+
+DEFAULT_LIMIT_MS = 1000.0
+"""The downtime that an automatic rollback is held against."""
+
+
+@dataclass
+class Recovery:
+    """What the recovery from the faults of one tick came to."""
+
+    number: int
+    dt: float
+    faults: list[Fault] = field(default_factory=list)
+    rollbacks: list[RollbackReport] = field(default_factory=list)
+    processed: int = 0
+    committed: list[tuple[Ask, Effects]] = field(default_factory=list)
+    """What was asked for besides columns is carried out once every row has its place."""
+
+
+def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) -> tuple[Fault, float]:
+    """End the worker and give its rows back as the last commit left them. Also returns how long that took, in ms.
+
+    Rows are written only once the worker is certainly gone; if that does not come, its memory is abandoned
+    and they are rebuilt in another table.
+    """
+    began = time.perf_counter()
+    state, loaded = order.state, order.loaded
+    read_output(context, state, loaded)
+    flush_output(context, state, loaded)
+    if not end_worker(loaded):
+        context.emit(EventKind.MEMORY_ABANDONED, state.name, loaded.version)
+        _rebuild(loaded)
+    snapshot = loaded.generations.of(recovery.number)
+    if snapshot.tick == recovery.number and order.stop > order.start:
+        snapshot.restore(loaded.table, order.start, order.stop)
+    loaded.meter.errors += 1
+    fault = Fault(
+        state.name,
+        loaded.version,
+        problem.kind,
+        problem.message,
+        recovery.number,
+        order.stop - order.start,
+        problem.traceback,
+    )
+    recovery.faults.append(fault)
+    context.emit(
+        EventKind.FAULT,
+        state.name,
+        loaded.version,
+        fault=fault.kind.value,
+        message=fault.message,
+        tick=fault.tick,
+        entities=fault.entities,
+        traceback=fault.traceback,
+    )
+    return fault, (time.perf_counter() - began) * 1000
+
+
+def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recovery: Recovery) -> None:
+    """Carry out what the policy decides, and have the recovered rows catch up."""
+    state, loaded = order.state, order.loaded
+    decision = _decide(context, state, loaded, fault)
+    recovered: Recovered | None = None
+    if isinstance(decision, Rollback) and decision.target != loaded.version:
+        recovered = _roll_back(context, order, fault, backup_ms, decision)
+        if recovered is None:
+            decision = Restart()
+    if recovered is None and not isinstance(decision, Pause):
+        recovered = _start_again(context, order)
+    if recovered is None:
+        pause(context, state, f"{loaded.version} failed and nothing could take over: {fault.message}")
+        return
+    caught_up = _catch_up(context, recovered, recovery)
+    if recovered.report is not None:
+        recovery.rollbacks.append(recovered.report(caught_up, order.asked_at, DEFAULT_LIMIT_MS))
+        _tell(context, recovery.rollbacks[-1])
+
+
+def _decide(context: Context, state: ModuleState, loaded: LoadedVersion, fault: Fault) -> Decision:
+    """Ask the fault policy. One that raises or answers nonsense must not lose the tick: the module pauses."""
+    try:
+        decision = context.fault_policy.decide(fault, state.uses(), state.previous)
+    except Exception as error:
+        decision = error
+    if isinstance(decision, Rollback | Restart | Pause):
+        return decision
+    context.emit(
+        EventKind.PLUGIN_FAILED,
+        state.name,
+        loaded.version,
+        plugin=type(context.fault_policy).__name__,
+        error=f"decide gave {decision!r}",
+    )
+    return Pause()
+
+
+def _roll_back(
+    context: Context, order: Ask, fault: Fault, backup_ms: float, decision: Rollback
+) -> Recovered | None:
+    """Move the rows to the target; None if it cannot be had."""
+    try:
+        return go_back(
+            context, order.state, [order.loaded], decision.target, fault, MoveCause.FAULT, backup_ms
+        )
+    except GroveError as error:
+        context.emit(
+            EventKind.LOAD_FAILED, order.state.name, decision.target, error=f"no rollback to it: {error}"
+        )
+        return None
+
+
+def _start_again(context: Context, order: Ask) -> Recovered | None:
+    """Restart the version itself; None if it does not come up."""
+    loaded, state = order.loaded, order.state
+    if loaded.restarts:
+        return None
+    loaded.restarts += 1
+    try:
+        restart(context, state, loaded)
+    except GroveError as error:
+        context.emit(EventKind.LOAD_FAILED, state.name, loaded.version, error=f"no restart: {error}")
+        return None
+    context.emit(EventKind.RESTARTED, state.name, loaded.version, entities=loaded.count)
+    settle_roles(context, state)
+    return Recovered(state, loaded, [(order.start, order.stop)], None)
+
+
+def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> bool:
+    """Have recovered rows redo the tick they lost; a fault meanwhile is handled as any other."""
+    state, loaded = recovered.state, recovered.loaded
+    for start, stop in recovered.rows:
+        if stop == start:
+            continue
+        if not loaded.description.introduced.catch_up:
+            context.emit(EventKind.CATCH_UP_SKIPPED, state.name, loaded.version, entities=stop - start)
+            continue
+        loaded.generations.of(recovery.number).extend(loaded.table, start, stop, recovery.number)
+        order = ask(state, loaded, recovery.number, recovery.dt, start, stop, catching_up=True)
+        gather(context, [order])
+        effects = validate(order, recovery.number, [])
+        if isinstance(effects, Problem):
+            fault, ms = contain(context, order, effects, recovery)
+            recover(context, order, fault, ms, recovery)
+            return state.condition is Condition.RUNNING
+        recovery.processed += apply(context, order, effects, recovery.number)
+        recovery.committed.append((order, effects))
+    return True
+
+
+def _rebuild(loaded: LoadedVersion) -> None:
+    """Copy a table whose worker would not die into a new one; the old one is never written nor read again.
+
+    What the worker could not write is taken from the table, the rest comes from the generation afterwards.
+    """
+    old = loaded.table
+    table = Table(old.name, {name: slot.dtype for name, slot in old.slots.items()}, old.max_rows)
+    table.reserve(old.count)
+    table.count = old.count
+    table.layout = old.layout
+    for name in old.slots:
+        np.copyto(table[name], old[name])
+    loaded.table = table
+    old.abandon()
+
+
+def _tell(context: Context, report: RollbackReport) -> None:
+    context.emit(
+        EventKind.ROLLED_BACK,
+        report.module,
+        report.target,
+        source=[str(version) for version in report.from_versions],
+        entities=report.entities,
+        reloaded=report.reloaded,
+        rollback_ms=round(report.rollback_ms, 3),
+        downtime_ms=None if report.downtime_ms is None else round(report.downtime_ms, 3),
+        within_limit=report.within_limit,
+    )

@@ -1,0 +1,150 @@
+"""Back to an earlier version: load it if it is not loaded, move the rows, hand over weight and trust."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from packaging.version import Version
+
+from grove_core.base.errors import UnknownVersion
+from grove_core.base.events import EventKind
+from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackStep
+from grove_core.runtime.context import Context
+from grove_core.runtime.loading import load
+from grove_core.runtime.moves import Transaction, move, record
+from grove_core.runtime.roles import quarantine, settle_roles
+from grove_core.runtime.state import PINNED, LoadedVersion, ModuleState
+from grove_core.runtime.unloading import discard
+
+
+@dataclass
+class Unfinished:
+    """A rollback whose rows have not been ticked since."""
+
+    module: str
+    sources: tuple[Version, ...]
+    target: Version
+    fault: Fault | None
+    entities: int
+    reloaded: bool
+    steps: tuple[RollbackStep, ...]
+    rollback_ms: float
+
+    def __call__(self, ticked: bool, since: float, limit_ms: float) -> RollbackReport:
+        """Finish the report: `since` is the monotonic time from which these entities had no service."""
+        downtime = (time.perf_counter() - since) * 1000 if ticked else None
+        return RollbackReport(
+            self.module,
+            self.sources,
+            self.target,
+            self.fault,
+            self.entities,
+            self.reloaded,
+            self.steps,
+            self.rollback_ms,
+            downtime,
+            None if downtime is None else downtime <= limit_ms,
+        )
+
+
+@dataclass
+class Recovered:
+    """Rows that have a running version again, and have a tick to catch up with."""
+
+    state: ModuleState
+    loaded: LoadedVersion
+    rows: list[tuple[int, int]]
+    report: Unfinished | None
+
+
+def go_back(
+    context: Context,
+    state: ModuleState,
+    sources: Sequence[LoadedVersion],
+    target: Version,
+    fault: Fault | None,
+    cause: MoveCause,
+    backup_ms: float,
+) -> Recovered:
+    """Move every entity and all weight of `sources` to `target`.
+
+    A version that faulted is given up and its memory freed; one that was only left stays loaded, idle.
+    Both are quarantined.
+
+    Raises:
+        GroveError: the target cannot be loaded, or no lens leads there; nothing moved.
+    """
+    decided = time.perf_counter()
+    clock = decided
+    steps = [RollbackStep("backup", backup_ms)]
+
+    def step(name: str) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        steps.append(RollbackStep(name, (now - clock) * 1000))
+        clock = now
+
+    reloaded = target not in state.versions
+    goal = _reload(context, state, target) if reloaded else state.versions[target]
+    step("reload")
+    transaction = Transaction(state)
+    state.split_number += 1
+    moved, rows, pins = [], [], 0
+    for source in sources:
+        count = source.count
+        pins += int(source.table[PINNED].sum())
+        placed, hops = move(transaction, state, source, np.arange(count), goal, pinned=False)
+        rows.append(placed)
+        moved.append((source, hops, count))
+    transaction.commit()
+    for source, hops, count in moved:
+        record(state, source.version, hops, count, cause, context.clock.now(), decided)
+    step("restore")
+    _redirect(context, state, sources, target, fault)
+    if pins:
+        context.emit(EventKind.PINS_DROPPED, state.name, target, entities=pins)
+    step("redirect")
+    unfinished = Unfinished(
+        state.name,
+        tuple(source.version for source in sources),
+        target,
+        fault,
+        sum(count for _, _, count in moved),
+        reloaded,
+        tuple(steps),
+        (time.perf_counter() - decided) * 1000,
+    )
+    return Recovered(state, goal, rows, unfinished)
+
+
+def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVersion:
+    description = state.descriptions.get(target)
+    if description is None:
+        raise UnknownVersion("it was never loaded, so there is nothing to go back to", module=state.name, version=target)
+    stable = state.stable
+    try:
+        return load(context, state, description.record, state.configs.get(target, {}), None)
+    finally:
+        state.stable = stable
+
+
+def _redirect(
+    context: Context, state: ModuleState, sources: Sequence[LoadedVersion], target: Version, fault: Fault | None
+) -> None:
+    """Hand over weight and trust. The target is stable if the stable version was left; nothing is previous then."""
+    weight = sum(state.weights.pop(source.version, 0.0) for source in sources)
+    state.weights[target] = state.weights.get(target, 0.0) + weight
+    left = {source.version for source in sources}
+    if state.stable in left:
+        state.stable = target
+        state.previous = None
+        context.emit(EventKind.STABLE_CHANGED, state.name, target, previous=None)
+    for source in sources:
+        reason = fault.message if fault is not None else f"rolled back to {target} by hand"
+        quarantine(context, state, source.version, reason)
+        if fault is not None:
+            discard(context, state, source)
+    settle_roles(context, state)

@@ -1,0 +1,298 @@
+"""Splits, births, pins: which entity belongs to which version."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from packaging.version import Version
+
+from grove_core.author.schema import ID, Columns
+from grove_core.base.errors import GroveError, InvalidColumns, InvalidWeights, PluginFailed
+from grove_core.base.events import EventKind
+from grove_core.base.records import MigrationReport, MoveCause, SplitReport
+from grove_core.base.versions import Requirement
+from grove_core.migration.plan import Hop
+from grove_core.migration.rows import Batch, migrate
+from grove_core.parts.contracts import NEW, Population
+from grove_core.routing.shares import for_births, keys, with_pins
+from grove_core.runtime.context import Context
+from grove_core.runtime.index import as_ids, find, new_ids, refuse_alive
+from grove_core.runtime.moves import Newcomers, Transaction, move, record
+from grove_core.runtime.roles import entrust, settle_roles
+from grove_core.runtime.state import ARRIVAL, ORIGIN, PINNED, LoadedVersion, ModuleState
+
+TOLERANCE = 0.01
+"""How far the sum of weights may be from 1 to be normalised."""
+
+
+def set_split(context: Context, state: ModuleState, given: Mapping[Requirement, float]) -> SplitReport:
+    """Share the entities out by weight, exactly, with the fewest moves.
+
+    Raises:
+        InvalidWeights, UnknownVersion, AmbiguousVersion: the weights do not fit what is loaded.
+        NoLensPath, LensError, OutOfMemory, PluginFailed: nothing moved.
+    """
+    began = time.perf_counter()
+    weights, total = _weights(state, given)
+    loaded = state.ordered
+    shares = [weights.get(one.version, 0.0) for one in loaded]
+    pinned = [int(one.table[PINNED].sum()) for one in loaded]
+    quota, excess = with_pins(shares, pinned, state.population)
+    target = _route(state, _population(state, loaded, shares), quota)
+    moved = _carry_out(context, state, loaded, target)
+    state.weights = weights
+    for version, weight in weights.items():
+        if weight == 1.0:
+            entrust(context, state, version)
+    settle_roles(context, state)
+    report = SplitReport(
+        state.name,
+        dict(weights),
+        {one.version: one.count for one in loaded},
+        moved,
+        None if abs(total - 1) < 1e-9 else total,
+        {one.version: int(over) for one, over in zip(loaded, excess, strict=True) if over},
+        (time.perf_counter() - began) * 1000,
+    )
+    context.emit(
+        EventKind.SPLIT_SET,
+        state.name,
+        weights={str(version): weight for version, weight in weights.items()},
+        entities={str(version): count for version, count in report.entities.items()},
+        moved=moved,
+        normalised_from=report.normalised_from,
+        pinned_excess={str(version): over for version, over in report.pinned_excess.items()},
+        ms=round(report.ms, 3),
+    )
+    return report
+
+
+def spawn(
+    state: ModuleState, source: LoadedVersion, columns: Columns, count: int, given: ArrayLike | None
+) -> NDArray[np.int64]:
+    """Give birth to `count` entities whose columns are of `source`'s schema; return their ids.
+
+    Each goes to the version with the largest deficit; nobody else moves.
+
+    Raises:
+        DuplicateEntity, InvalidColumns, NoLensPath, OutOfMemory, PluginFailed: nothing was born.
+    """
+    ids = new_ids(state, count) if given is None else as_ids(given)
+    if len(ids) != count:
+        raise InvalidColumns(f"id has {len(ids)} values, the columns have {count}", module=state.name)
+    if given is not None:
+        refuse_alive(state, ids)
+    loaded = state.ordered
+    shares = [state.weights.get(one.version, 0.0) for one in loaded]
+    quota = for_births(shares, [one.count for one in loaded], count)
+    none = np.full(count, NEW, np.int32)
+    population = Population(
+        tuple(one.version for one in loaded),
+        tuple(shares),
+        ids,
+        keys(ids, state.salt),
+        none,
+        np.zeros(count, np.int64),
+        none,
+    )
+    target = _route(state, population, quota)
+    transaction = Transaction(state)
+    for index, one in enumerate(loaded):
+        rows = np.flatnonzero(target == index)
+        if len(rows):
+            batch = Batch(len(rows), {name: values[rows] for name, values in columns.items()})
+            hops = state.graph.path(source.version, one.version)
+            transaction.bring_in(one, Newcomers(ids[rows], migrate(batch, hops)))
+    transaction.commit()
+    if given is not None and count:
+        highest = int(ids.max())
+        if state.next_id <= highest < 1 << 62:
+            state.next_id = highest + 1
+    return ids
+
+
+def despawn(state: ModuleState, ids: NDArray[np.int64]) -> None:
+    """End entities.
+
+    Raises:
+        UnknownEntity, DuplicateEntity: none was ended.
+    """
+    transaction = Transaction(state)
+    for loaded, _, rows in find(state, ids):
+        transaction.take_out(loaded, rows)
+    transaction.commit()
+
+
+def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: LoadedVersion) -> int:
+    """Fix entities to a version, moving those that are elsewhere; return how many moved.
+
+    Raises:
+        UnknownEntity, DuplicateEntity, NoLensPath, OutOfMemory: nothing changed.
+    """
+    began = time.perf_counter()
+    transaction = Transaction(state)
+    state.split_number += 1
+    here: NDArray[np.int64] = np.empty(0, np.int64)
+    moved: list[tuple[LoadedVersion, int, tuple[Hop, ...]]] = []
+    for loaded, _, rows in find(state, ids):
+        if loaded is target:
+            here = rows
+        else:
+            _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=True)
+            moved.append((loaded, len(rows), hops))
+    target.table[PINNED][here] = True
+    transaction.commit()
+    for loaded, count, hops in moved:
+        record(state, loaded.version, hops, count, MoveCause.PIN, context.clock.now(), began)
+    settle_roles(context, state)
+    return sum(count for _, count, _ in moved)
+
+
+def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
+    """Let entities move again; they stay where they are until the next split.
+
+    Raises:
+        UnknownEntity, DuplicateEntity: nothing changed.
+    """
+    for loaded, _, rows in list(find(state, ids)):
+        loaded.table[PINNED][rows] = False
+
+
+def migrate_all(
+    context: Context, state: ModuleState, source: LoadedVersion, target: LoadedVersion
+) -> MigrationReport:
+    """Move every entity of `source`, and its weight, to `target`.
+
+    Raises:
+        NoLensPath, LensError, OutOfMemory: nothing moved.
+    """
+    began = time.perf_counter()
+    transaction = Transaction(state)
+    state.split_number += 1
+    count = source.count
+    _, hops = move(transaction, state, source, np.arange(count), target)
+    transaction.commit()
+    migration = record(state, source.version, hops, count, MoveCause.MIGRATE, context.clock.now(), began)
+    hand_over(context, state, source.version, target.version)
+    context.emit(
+        EventKind.STATE_MIGRATED,
+        state.name,
+        target.version,
+        source=str(source.version),
+        entities=count,
+        path=[str(version) for version in migration.path],
+        ms=round(migration.ms, 3),
+    )
+    return MigrationReport(state.name, source.version, target.version, count, migration.path, migration.ms)
+
+
+def hand_over(context: Context, state: ModuleState, source: Version, target: Version) -> None:
+    """Give one version's weight to another, which is trusted once it has all of it."""
+    state.weights[target] = state.weights.get(target, 0.0) + state.weights.pop(source, 0.0)
+    if abs(state.weights[target] - 1) < 1e-9:
+        entrust(context, state, target)
+    settle_roles(context, state)
+
+
+def _weights(state: ModuleState, given: Mapping[Requirement, float]) -> tuple[dict[Version, float], float]:
+    """Read and normalise weights; also return the sum that was given."""
+    if not isinstance(given, Mapping) or not given:
+        raise InvalidWeights("give a weight for at least one version, such as {1: 0.9, 2: 0.1}", module=state.name)
+    weights: dict[Version, float] = {}
+    for requirement, weight in given.items():
+        version = state.resolve(requirement).version
+        if version in weights:
+            raise InvalidWeights(f"{requirement!r} names it a second time", module=state.name, version=version)
+        if isinstance(weight, bool) or not isinstance(weight, int | float | np.floating | np.integer):
+            raise InvalidWeights(f"its weight is {weight!r}, not a number", module=state.name, version=version)
+        if not (math.isfinite(weight) and weight >= 0):
+            raise InvalidWeights(
+                f"its weight is {weight}; a weight is finite and at least 0", module=state.name, version=version
+            )
+        weights[version] = float(weight)
+    total = math.fsum(weights.values())
+    if not abs(total - 1) <= TOLERANCE:
+        raise InvalidWeights(
+            f"the weights add up to {total:g}; they are shares, and must add up to 1 (within {TOLERANCE})",
+            module=state.name,
+        )
+    return {version: weight / total for version, weight in weights.items()}, total
+
+
+def _population(state: ModuleState, loaded: list[LoadedVersion], shares: list[float]) -> Population:
+    """Gather the entities that are not pinned, in the order in which `_carry_out` takes them."""
+    free = [~one.table[PINNED] for one in loaded]
+    counts = [int(mask.sum()) for mask in free]
+
+    def gather(name: str) -> NDArray[np.generic]:
+        return np.concatenate([one.table[name][mask] for one, mask in zip(loaded, free, strict=True)])
+
+    ids = gather(ID).astype(np.int64, copy=False)
+    places = {one.version: index for index, one in enumerate(loaded)}
+    # One entry more, for NEW: index -1 finds it.
+    index_of = np.array([*(places.get(version, NEW) for version in state.codes), NEW], np.int32)
+    population = Population(
+        tuple(one.version for one in loaded),
+        tuple(shares),
+        ids,
+        keys(ids, state.salt),
+        np.repeat(np.arange(len(loaded), dtype=np.int32), counts),
+        gather(ARRIVAL).astype(np.int64, copy=False),
+        index_of[gather(ORIGIN).astype(np.int32, copy=False)],
+    )
+    for values in (population.ids, population.keys, population.current, population.arrival, population.origin):
+        values.flags.writeable = False
+    return population
+
+
+def _route(state: ModuleState, population: Population, quota: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Ask the router, and believe nothing."""
+    name = type(state.router).__name__
+    try:
+        target = np.asarray(state.router.route(population, quota))
+    except GroveError:
+        raise
+    except Exception as error:
+        raise PluginFailed(f"the router raised {type(error).__name__}: {error}", module=state.name, plugin=name) from error
+    count = len(population.versions)
+    if target.shape != population.ids.shape or target.dtype.kind not in "iu":
+        raise PluginFailed(
+            f"the router answered {target.dtype.name} of shape {target.shape}, not one index for each of "
+            f"{len(population.ids)} entities",
+            module=state.name,
+            plugin=name,
+        )
+    if len(target) and not (0 <= int(target.min()) and int(target.max()) < count):
+        raise PluginFailed(f"the router named a version beyond the {count} loaded", module=state.name, plugin=name)
+    answer = target.astype(np.int32, copy=False)
+    idle = [index for index, weight in enumerate(population.weights) if weight == 0]
+    if len(answer) and np.isin(answer, idle).any():
+        raise PluginFailed("the router sent entities to a version of weight 0", module=state.name, plugin=name)
+    return answer
+
+
+def _carry_out(
+    context: Context, state: ModuleState, loaded: list[LoadedVersion], target: NDArray[np.int32]
+) -> int:
+    """Move the entities whose target is not where they are; return how many."""
+    began = time.perf_counter()
+    state.split_number += 1
+    transaction = Transaction(state)
+    moved: list[tuple[LoadedVersion, int, tuple[Hop, ...]]] = []
+    position = 0
+    for index, source in enumerate(loaded):
+        rows = np.flatnonzero(~source.table[PINNED])
+        wanted = target[position : position + len(rows)]
+        position += len(rows)
+        for other in np.unique(wanted[wanted != index]).tolist():
+            leaving = rows[wanted == other]
+            _, hops = move(transaction, state, source, leaving, loaded[other])
+            moved.append((source, len(leaving), hops))
+    transaction.commit()
+    for source, count, hops in moved:
+        record(state, source.version, hops, count, MoveCause.SPLIT, context.clock.now(), began)
+    return sum(count for _, count, _ in moved)

@@ -1,0 +1,85 @@
+"""One tick: generations, orders, one poll, validation, commit, recovery, collection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grove_core.base.events import EventKind
+from grove_core.base.records import TickReport
+from grove_core.runtime.asks import Ask, Problem, ask, gather
+from grove_core.runtime.collect import collect
+from grove_core.runtime.commit import Effects, apply, end_and_bear, validate
+from grove_core.runtime.context import Context
+from grove_core.runtime.moves import settle
+from grove_core.runtime.restore import Recovery, contain, recover
+from grove_core.runtime.state import Condition, ModuleState
+
+
+def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
+    """Advance every module by `dt` seconds. A fault of a version is handled here, and never raised."""
+    began = time.perf_counter()
+    for state in states:
+        if settle(state):
+            context.emit(EventKind.INTENT_REPLAYED, state.name)
+    population = sum(state.population for state in states)
+    running = [state for state in states if state.condition is Condition.RUNNING]
+    checkpoint(running, number)
+    asks, silent = _order(running, number, dt)
+    gather(context, asks, silent)
+    recovery = Recovery(number, dt)
+    _commit(context, [*asks, *(order for order in silent if order.problem is not None)], recovery)
+    collected = [report for state in states for report in collect(context, state)]
+    return TickReport(
+        number,
+        (time.perf_counter() - began) * 1000,
+        recovery.processed,
+        max(0, population - recovery.processed),
+        tuple(recovery.faults),
+        tuple(recovery.rollbacks),
+        tuple(collected),
+    )
+
+
+def checkpoint(states: Sequence[ModuleState], number: int) -> None:
+    """Copy what workers can change into the generation of this tick."""
+    for state in states:
+        for loaded in state.versions.values():
+            if loaded.count:
+                loaded.generations.take(loaded.table, number)
+
+
+def _order(states: Sequence[ModuleState], number: int, dt: float) -> tuple[list[Ask], list[Ask]]:
+    """Send the orders; versions without rows get none and are only watched."""
+    asks, silent = [], []
+    for state in states:
+        for loaded in state.ordered:
+            if loaded.count:
+                asks.append(ask(state, loaded, number, dt, 0, loaded.count, catching_up=False))
+            else:
+                silent.append(Ask(state, loaded, 0, 0, time.perf_counter()))
+    return asks, silent
+
+
+def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None:
+    """Commit what is good, contain and recover what is not.
+
+    Workers that failed are ended and their rows restored before any row changes its place. Stable versions
+    recover first, so that the others have somewhere to go.
+    """
+    claimed: list[NDArray[np.int64]] = []
+    bad = []
+    for order in orders:
+        effects: Effects | Problem = validate(order, recovery.number, claimed)
+        if isinstance(effects, Problem):
+            bad.append((order, *contain(context, order, effects, recovery)))
+        else:
+            recovery.processed += apply(context, order, effects, recovery.number)
+            recovery.committed.append((order, effects))
+    for order, fault, ms in sorted(bad, key=lambda one: one[0].loaded.version != one[0].state.stable):
+        recover(context, order, fault, ms, recovery)
+    for order, effects in recovery.committed:
+        end_and_bear(context, order, effects)

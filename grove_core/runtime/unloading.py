@@ -1,0 +1,146 @@
+"""Ending a loaded version, by hand or by collection, and measuring what came back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+
+from grove_core.base.errors import DeadlineExceeded, UnloadRefused, WorkerError
+from grove_core.base.events import EventKind
+from grove_core.base.records import Memory, Role, UnloadReport
+from grove_core.parts.contracts import Worker
+from grove_core.runtime.context import Context
+from grove_core.runtime.state import LoadedVersion, ModuleState
+from grove_core.wire.messages import AskIdle, Idle, Shutdown
+
+
+def why_needed(state: ModuleState, loaded: LoadedVersion) -> str | None:
+    """Return the engine's own reason to keep a version, or None: entities and weight are never unloaded."""
+    if loaded.count:
+        return f"it has {loaded.count} entities; move them with set_traffic_split or migrate_state first"
+    only = len(state.versions) == 1
+    if state.weights.get(loaded.version, 0.0) > 0 and not only:
+        return f"it has the weight {state.weights[loaded.version]:g}; give it to another version first"
+    return None
+
+
+def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> UnloadReport:
+    """Unload a version by hand, once it is idle.
+
+    Raises:
+        UnloadRefused: it is needed, it is stable, or it is not idle in time.
+    """
+    if reason := why_needed(state, loaded):
+        raise UnloadRefused(reason, module=state.name, version=loaded.version)
+    if state.role(loaded.version) is Role.STABLE and len(state.versions) > 1:
+        raise UnloadRefused(
+            "it is the stable version; give another one the weight 1 first", module=state.name, version=loaded.version
+        )
+    limit = context.settings.idle_deadline_seconds
+    end = time.monotonic() + limit
+    while not is_idle(loaded, max(0.0, end - time.monotonic())):
+        if time.monotonic() >= end:
+            raise UnloadRefused(
+                f"its is_idle did not become true within {limit:g} s (idle_deadline_seconds)",
+                module=state.name,
+                version=loaded.version,
+            )
+    return end_version(context, state, loaded, EventKind.VERSION_UNLOADED, None)
+
+
+def is_idle(loaded: LoadedVersion, timeout: float) -> bool:
+    """Ask a version whether it may be unloaded. One whose worker is gone or mute is not asked twice."""
+    worker = loaded.worker
+    if worker is None:
+        return True
+    try:
+        if not loaded.idle_asked:
+            worker.send(AskIdle())
+            loaded.idle_asked = True  # an answer that comes too late for this call is taken by the next
+        answer = worker.receive(timeout)
+        loaded.idle_asked = False
+    except DeadlineExceeded:
+        return False
+    except WorkerError:
+        return True
+    return answer.idle if isinstance(answer, Idle) else True
+
+
+def end_version(
+    context: Context, state: ModuleState, loaded: LoadedVersion, kind: EventKind, idle_seconds: float | None
+) -> UnloadReport:
+    """End a version that has no entities, and measure what it had and what came back."""
+    began = time.perf_counter()
+    had = memory_of(loaded)
+    before = context.isolation.memory()
+    if loaded.worker is not None:
+        _shut_down(loaded.worker, context.settings.idle_deadline_seconds)
+    tables = discard(context, state, loaded)
+    after = context.isolation.memory()
+    returned = None if before is None or after is None else before - after + tables
+    report = UnloadReport(
+        state.name, loaded.version, had, returned, (time.perf_counter() - began) * 1000, idle_seconds
+    )
+    context.emit(
+        kind,
+        state.name,
+        loaded.version,
+        had_bytes=had.total,
+        private_bytes=had.private,
+        table_bytes=had.tables,
+        returned_bytes=returned,
+        idle_seconds=idle_seconds,
+        ms=round(report.ms, 3),
+    )
+    return report
+
+
+def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
+    """Kill a version's worker and give its memory back; return the bytes that its tables gave back."""
+    gone = end_worker(loaded)
+    if gone:
+        returned = loaded.table.close()
+    else:
+        loaded.table.abandon()
+        returned = 0
+        context.emit(EventKind.MEMORY_ABANDONED, state.name, loaded.version)
+    returned += loaded.generations.close()
+    state.versions.pop(loaded.version, None)
+    state.weights.pop(loaded.version, None)
+    if state.stable == loaded.version:
+        state.stable = None
+    return returned
+
+
+def end_worker(loaded: LoadedVersion) -> bool:
+    """Kill the worker, if there is one; tell whether it is certainly gone."""
+    worker, loaded.worker = loaded.worker, None
+    if worker is None:
+        return True
+    gone = worker.kill()
+    worker.close()
+    return gone
+
+
+def memory_of(loaded: LoadedVersion) -> Memory:
+    """Measure what a version holds."""
+    pss, private = (None, None) if loaded.worker is None else loaded.worker.memory()
+    return Memory(pss, private, loaded.memory_bytes)
+
+
+def close_all(context: Context, states: Iterable[ModuleState]) -> None:
+    """End every version of every module, whatever it has."""
+    for state in states:
+        for loaded in state.ordered:
+            discard(context, state, loaded)
+
+
+def _shut_down(worker: Worker, timeout: float) -> None:
+    """Let a version shut down by itself; what does not is killed afterwards."""
+    try:
+        worker.send(Shutdown())
+        worker.receive(timeout)
+        worker.wait(timeout)
+    except WorkerError:
+        return

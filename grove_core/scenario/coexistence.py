@@ -1,0 +1,183 @@
+"""`coexistence`: three versions of gamelogic through 150 simulated seconds, and what comes of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+import structlog
+
+from grove_core.base.clock import ManualClock
+from grove_core.base.errors import GroveError, InvalidInput
+from grove_core.debug import DebugEngine
+from grove_core.parts.settings import Settings
+from grove_core.scenario.live import AfterTick, LiveRun, Pace, phases
+from grove_core.scenario.report import render
+from grove_core.scenario.result import Result
+from grove_core.scenario.seen import Seen
+from grove_core.wire.messages import InjectedKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from grove_core.parts.contracts import Isolation
+
+TICKS_PER_SECOND = 60
+
+
+class Coexistence:
+    """One run of the scenario.
+
+    Args:
+        entities: how many live in the module, at least 1.
+        fault: what v2 does wrong at 100 s.
+        settings: the engine's.
+        plugins: further plugins of the engine.
+        clock: the engine's clock, at 0 or before; the run sets it.
+        pace: called before each tick with its simulated time; returns when the tick is due. Default: at once.
+        ticks_per_second: of simulated time; a tick's `dt` is one part of it.
+        after_tick: called after each tick with the engine and the number of ticks done.
+        isolation: where versions run, instead of what the settings choose.
+
+    Raises:
+        InvalidInput: `entities` or `ticks_per_second` is below 1.
+    """
+
+    def __init__(
+        self,
+        entities: int = 100,
+        fault: InjectedKind = InjectedKind.RAISE,
+        settings: Settings | None = None,
+        plugins: Sequence[object] = (),
+        *,
+        clock: ManualClock | None = None,
+        pace: Pace | None = None,
+        ticks_per_second: int = TICKS_PER_SECOND,
+        after_tick: AfterTick | None = None,
+        isolation: Isolation | None = None,
+    ) -> None:
+        if entities < 1 or ticks_per_second < 1:
+            raise InvalidInput(
+                f"entities and ticks_per_second must be at least 1, not {entities} and {ticks_per_second}"
+            )
+        self._settings = Settings() if settings is None else settings
+        self._plugins = plugins
+        self._clock = ManualClock() if clock is None else clock
+        self._pace: Pace = _at_once if pace is None else pace
+        self._after_tick: AfterTick = _unobserved if after_tick is None else after_tick
+        self._isolation = isolation
+        self._seen = Seen(entities, ticks_per_second, fault, phases())
+
+    def run(self) -> Result:
+        """Play the phases. One that meets a `GroveError` ends the run; its message stands in the phase."""
+        phase = self._seen.phases[0]
+        try:
+            with DebugEngine(
+                self._settings, clock=self._clock, plugins=self._plugins, isolation=self._isolation
+            ) as engine:
+                live = LiveRun(
+                    engine,
+                    self._clock,
+                    self._settings,
+                    self._seen,
+                    pace=self._pace,
+                    after_tick=self._after_tick,
+                )
+                for phase in self._seen.phases:
+                    live.play(phase)
+        except GroveError as error:
+            phase.error = f"{type(error).__name__}: {error}"
+        return Result.of(self._seen)
+
+
+class Realtime:
+    """A pace at which a simulated second lasts a second; ticks that are late catch up."""
+
+    def __init__(self) -> None:
+        self._start: float | None = None
+
+    def __call__(self, seconds: float) -> None:
+        """Sleep until `seconds` after the first call."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now - seconds
+        time.sleep(max(0.0, self._start + seconds - now))
+
+
+def run_command(
+    entities: int, fault: InjectedKind, realtime: bool, json_path: Path | None, settings: Settings
+) -> int:
+    """Run it for the command line: text on standard output, a bar on a terminal, JSON where it is asked for.
+
+    Returns:
+        The exit code: 0 if it passed, 1 if it failed or the JSON could not be written.
+    """
+    with _quiet(), _progress() as after_tick:
+        result = Coexistence(
+            entities, fault, settings, pace=Realtime() if realtime else None, after_tick=after_tick
+        ).run()
+    # A terminal that cannot show a check mark shows a question mark, rather than ending in a traceback.
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(render(result).encode(encoding, "replace").decode(encoding))
+    if json_path is not None:
+        try:
+            json_path.write_bytes(
+                msgspec.json.format(msgspec.json.encode(result.document()), indent=2) + b"\n"
+            )
+        except OSError as error:
+            click.echo(
+                f"cannot write {json_path}: {error.strerror}; name a file that can be written", err=True
+            )
+            return 1
+    return 0 if result.passed else 1
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the engine's log off the terminal: the text tells the same, faults included."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
+def _progress() -> Iterator[AfterTick | None]:
+    """Show a bar while the run lasts, on a terminal; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    plan = phases()
+    total = plan[-1].stop * TICKS_PER_SECOND
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} ticks"),
+    )
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(plan[0].name, total=total)
+
+        def show(engine: DebugEngine, ticks: int) -> None:
+            phase = next((p for p in plan if ticks <= p.stop * TICKS_PER_SECOND), plan[-1])
+            progress.update(task, completed=ticks, description=phase.name)
+
+        yield show
+
+
+def _at_once(seconds: float) -> None:
+    """Let ticks follow each other as fast as they go."""
+
+
+def _unobserved(engine: DebugEngine, ticks: int) -> None:
+    """Watch nothing."""

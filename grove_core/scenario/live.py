@@ -1,0 +1,291 @@
+"""The run itself: one engine, driven through the phases, and everything that was seen written down."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grove_core.debug import DebugEngine
+from grove_core.scenario.isolation_check import Finding, OwnSlot, OwnTable, inspect
+from grove_core.scenario.metrics import CANARY_PERCENT, UNUSED_SECONDS
+from grove_core.scenario.reference import FIELD, Reference
+from grove_core.scenario.seen import (
+    Check,
+    Counts,
+    LoadSeen,
+    Phase,
+    PhaseSeen,
+    Seen,
+    SplitSeen,
+    exact_shares,
+)
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+    from grove_core.base.clock import ManualClock
+    from grove_core.base.records import RollbackReport, VersionMetrics
+    from grove_core.parts.settings import Settings
+
+MODULE = "gamelogic"
+RAMP = {50: 30, 60: 50, 70: 80, 80: 100}
+"""Simulated second -> percent of v2."""
+THREE_WAY = {1: 20, 2: 30, 3: 50}
+SPEED = 5.0
+"""Entities move by up to this in a second, along each axis: some cross the border, most stay inside."""
+SEED = 10
+
+AfterTick = Callable[[DebugEngine, int], None]
+"""Called after each tick with the engine and the number of ticks done."""
+Pace = Callable[[float], None]
+"""Called before each tick with the simulated time in seconds; it returns when the tick is due."""
+Arrays = Mapping[str, NDArray[np.generic]]
+
+
+def phases() -> list[PhaseSeen]:
+    """Return the six phases, nothing seen of them yet."""
+    return [
+        PhaseSeen(Phase.BASELINE, "Setup Baseline", 0, 10),
+        PhaseSeen(Phase.CANARY, "Canary Deployment v2", 10, 50),
+        PhaseSeen(Phase.RAMP, "Progressive Migration v1 → v2", 50, 90),
+        PhaseSeen(Phase.COLLECTION, "Garbage Collection v1", 90, 100),
+        PhaseSeen(Phase.ROLLBACK, "Emergency Rollback v2 → v1", 100, 120),
+        PhaseSeen(Phase.THREE_WAY, "Three-Way Coexistence (v1, v2, v3)", 120, 150),
+    ]
+
+
+class LiveRun:
+    """One engine on its way through the phases.
+
+    Args:
+        engine: a fresh engine on `clock`.
+        clock: set to exactly tick / ticks_per_second before each tick, and between phases.
+        seen: filled in.
+    """
+
+    def __init__(
+        self,
+        engine: DebugEngine,
+        clock: ManualClock,
+        settings: Settings,
+        seen: Seen,
+        *,
+        pace: Pace,
+        after_tick: AfterTick,
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._settings = settings
+        self._seen = seen
+        self._pace = pace
+        self._after_tick = after_tick
+        self._ticks = 0
+        self._versions: dict[int, Version] = {}
+        self._phase = seen.phases[0]
+        self._reference = Reference(np.zeros(0, np.int64), {n: np.zeros(0, np.float32) for n in _MOTION})
+
+    def play(self, phase: PhaseSeen) -> None:
+        """Play one phase to its end, and look at every entity then.
+
+        Raises:
+            GroveError: a call on the engine failed; what was seen until then stays written down.
+        """
+        self._phase = phase
+        phase.started = True
+        acts = {
+            Phase.BASELINE: self._baseline,
+            Phase.CANARY: self._canary,
+            Phase.RAMP: self._ramp,
+            Phase.COLLECTION: self._collection,
+            Phase.ROLLBACK: self._rollback,
+            Phase.THREE_WAY: self._three_way,
+        }
+        expected = acts[phase.phase]()
+        phase.check = self._look(expected)
+
+    def _baseline(self) -> Counts:
+        self._load(1)
+        self._spawn()
+        self._engine.enable_auto_gc(MODULE, UNUSED_SECONDS)
+        self._tick_until(self._phase.stop)
+        self._seen.baseline = self._metrics(1)
+        return {1: self._seen.entities}
+
+    def _canary(self) -> Counts:
+        self._load(2)
+        self._split({1: 100 - CANARY_PERCENT, 2: CANARY_PERCENT})
+        self._tick_until(self._phase.stop)
+        return self._phase.splits[0].exact
+
+    def _ramp(self) -> Counts:
+        for second, percent in RAMP.items():
+            self._tick_until(second)
+            self._split({1: 100 - percent, 2: percent})
+        self._tick_until(self._phase.stop)
+        return {2: self._seen.entities}
+
+    def _collection(self) -> Counts:
+        self._tick_until(self._phase.stop)
+        return {2: self._seen.entities}
+
+    def _rollback(self) -> Counts:
+        expected = {1: self._seen.entities}
+        seconds = 1.0 + self._settings.tick_deadline_ms / 1000
+        self._engine.inject_fault(MODULE, self._versions[2], self._seen.fault, seconds=seconds)
+        self._tick()
+        self._seen.recovered = self._look(expected)
+        self._tick_until(self._phase.stop)
+        return expected
+
+    def _three_way(self) -> Counts:
+        for major in (2, 3):
+            if major not in {version.major for version in self._engine.get_loaded_versions(MODULE)}:
+                self._load(major)
+        self._split(THREE_WAY)
+        before = {major: self._metrics(major) for major in THREE_WAY}
+        self._tick_until(self._phase.stop)
+        for version in self._engine.get_loaded_versions(MODULE):
+            after = self._metrics(version.major)
+            self._seen.frame_ms[version.major] = _mean_ms(before[version.major], after)
+        return exact_shares(self._seen.entities, THREE_WAY)
+
+    def _load(self, major: int) -> None:
+        report = self._engine.load_module_version(MODULE, major)
+        self._versions[major] = report.version
+        self._phase.loads.append(LoadSeen(major, report.ms))
+        self._count_versions()
+
+    def _spawn(self) -> None:
+        """Spawn the entities, at places and with speeds that are the same in every run."""
+        random = np.random.default_rng(SEED)
+        ids = np.arange(self._seen.entities)
+        columns = {name: random.uniform(*_MOTION[name], len(ids)).astype(np.float32) for name in _MOTION}
+        self._reference = Reference(ids, columns)
+        self._engine.spawn(MODULE, id=ids, **columns)
+
+    def _split(self, percent: Counts) -> None:
+        """Set a split, count what became of it, and tell the reference."""
+        weights = {str(self._versions[major]): part / 100 for major, part in percent.items()}
+        report = self._engine.set_traffic_split(MODULE, weights)
+        counts = self._counts(self._locate())
+        counts = {major: counts.get(major, 0) for major in counts.keys() | percent.keys()}
+        second = self._ticks // self._seen.ticks_per_second
+        self._phase.splits.append(SplitSeen(second, percent, dict(sorted(counts.items())), report.ms))
+
+    def _tick_until(self, second: int) -> None:
+        while self._ticks < second * self._seen.ticks_per_second:
+            self._tick()
+        self._clock.set(second)
+
+    def _tick(self) -> None:
+        seen, phase = self._seen, self._phase
+        now = self._ticks / seen.ticks_per_second
+        self._pace(now)
+        self._clock.set(now)
+        report = self._engine.tick(1 / seen.ticks_per_second)
+        self._ticks += 1
+        phase.tick_ms.append(report.ms)
+        phase.faults.extend(report.faults)
+        phase.rollbacks.extend(report.rollbacks)
+        phase.collected.extend(report.collected)
+        phase.loads.extend(load for rollback in report.rollbacks for load in _reload(rollback))
+        seen.skipped += report.skipped
+        seen.ticks_short += report.entities + report.skipped != seen.entities
+        if report.faults or report.rollbacks:
+            self._locate()
+            self._count_versions()
+        self._reference.tick(1 / seen.ticks_per_second)
+        self._after_tick(self._engine, self._ticks)
+
+    def _locate(self) -> NDArray[np.int64]:
+        """Ask which version every entity has, and tell the reference; returns the major numbers."""
+        ids = self._engine.entities(MODULE)["id"]
+        located = self._engine.locate(MODULE, ids)
+        majors = np.fromiter((version.major for version in located), np.int64, len(ids))
+        self._reference.assign(ids, majors)
+        return majors
+
+    def _counts(self, majors: NDArray[np.int64]) -> dict[int, int]:
+        counts = np.bincount(majors, minlength=1)
+        loaded = {version.major for version in self._engine.get_loaded_versions(MODULE)}
+        return {major: int(counts[major]) if major < len(counts) else 0 for major in sorted(loaded)}
+
+    def _count_versions(self) -> None:
+        loaded = len(self._engine.get_loaded_versions(MODULE))
+        self._seen.most_versions = max(self._seen.most_versions, loaded)
+
+    def _metrics(self, major: int) -> VersionMetrics:
+        return self._engine.get_version_metrics(MODULE, self._versions[major])
+
+    def _look(self, expected: Counts) -> Check:
+        """Count every entity, compare every column of every version, and look at what the workers map."""
+        counts = self._counts(self._locate())
+        right = np.ones(self._seen.entities, np.bool_)
+        lost = foreign = areas = 0
+        differences: list[str] = []
+        foreign_areas: list[str] = []
+        workers = self._engine.workers(MODULE)
+        for version in self._engine.get_loaded_versions(MODULE):
+            found = self._engine.entities(MODULE, version=version)
+            comparison = self._reference.compare(version.major, found)
+            right &= comparison.right
+            lost, foreign = max(lost, comparison.lost), max(foreign, comparison.foreign)
+            differences += _said_of(version, comparison.differences)
+            finding = self._inspect(version, workers.get(version), found)
+            areas += finding.areas
+            foreign_areas += _said_of(version, finding.foreign)
+        self._seen.migration_ms = [record.ms for record in self._engine.migration_history(MODULE)]
+        return Check(
+            counts=counts,
+            expected=expected,
+            lost=lost,
+            foreign=foreign,
+            right=int(right.sum()),
+            areas=areas,
+            foreign_areas=tuple(foreign_areas),
+            differences=tuple(differences),
+        )
+
+    def _inspect(self, version: Version, pid: int | None, columns: Arrays) -> Finding:
+        """Look at a version's worker. `columns` tell the dtypes, and so the room of its slots."""
+        if pid is None:
+            return Finding(1, ("it has no process of its own",))
+        inode, slots = self._engine.table_slots(MODULE, version)
+        own = {
+            offset: OwnSlot(name, self._room(columns[name].dtype.itemsize), writable and name != "id")
+            for offset, (name, writable) in slots.items()
+            if name in columns
+        }
+        return inspect(pid, OwnTable(inode, own))
+
+    def _room(self, itemsize: int) -> int:
+        pages = -(-self._settings.max_entities * itemsize // mmap.PAGESIZE)
+        return pages * mmap.PAGESIZE
+
+
+_MOTION = {"x": (0.0, FIELD), "y": (0.0, FIELD), "vx": (-SPEED, SPEED), "vy": (-SPEED, SPEED)}
+"""Between what an entity's first values lie."""
+
+
+def _reload(report: RollbackReport) -> Iterable[LoadSeen]:
+    """Return the load of a rollback's target, where it had to be loaded."""
+    if report.reloaded:
+        yield from (LoadSeen(report.target.major, step.ms) for step in report.steps if step.name == "reload")
+
+
+def _mean_ms(before: VersionMetrics, after: VersionMetrics) -> float | None:
+    """Return the mean time of `process` between two looks, or None if it was never called."""
+    ticks = after.ticks - before.ticks
+    if ticks <= 0 or after.avg_process_time_ms is None:
+        return None
+    return (
+        after.ticks * after.avg_process_time_ms - before.ticks * (before.avg_process_time_ms or 0.0)
+    ) / ticks
+
+
+def _said_of(version: Version, sentences: Iterable[str]) -> list[str]:
+    return [f"v{version.major}: {sentence}" for sentence in sentences]

@@ -1,0 +1,94 @@
+"""What a caller may write for a version."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from grove_core.base.errors import InvalidRequirement
+from grove_core.base.versions import VersionKey, matching, satisfies, specifier
+
+ALL = [Version(text) for text in ("2.0", "1.0", "1.10", "1.9", "2.1rc1", "3.0.dev1")]
+
+
+def texts(requirement: int | str | Version) -> list[str]:
+    return [str(version) for version in matching(requirement, ALL)]
+
+
+@pytest.mark.parametrize(
+    ("requirement", "expected"),
+    [
+        (1, ["1.0", "1.9", "1.10"]),
+        (" 1 ", ["1.0", "1.9", "1.10"]),
+        ("01", ["1.0", "1.9", "1.10"]),
+        ("1.0", ["1.0"]),
+        ("1.0.0", ["1.0"]),
+        ("==1.*", ["1.0", "1.9", "1.10"]),
+        (">=1.9", ["1.9", "1.10", "2.0"]),
+        (">=1.9,<2", ["1.9", "1.10"]),
+        ("!=1.9", ["1.0", "1.10", "2.0"]),
+        ("===2.0", ["2.0"]),
+        (3, []),
+        ("3.0.dev1", ["3.0.dev1"]),
+        (Version("2.1rc1"), ["2.1rc1"]),
+        (">=2.1rc1", ["2.1rc1", "3.0.dev1"]),
+    ],
+)
+def test_what_fits_comes_lowest_first(requirement: int | str | Version, expected: list[str]) -> None:
+    assert texts(requirement) == expected
+
+
+def test_no_pre_release_fits_even_where_nothing_else_does() -> None:
+    assert matching(">=1", [Version("1.0rc1")]) == []
+
+
+def test_a_lens_means_pre_releases_as_well() -> None:
+    assert satisfies(Version("2.1rc1"), "==2.*")
+    assert not satisfies(Version("3.0"), "==2.*")
+
+
+@pytest.mark.parametrize("requirement", ["", " ", "one", "1.x", "=1", -1, False, 2.0, None, [1]])
+def test_what_is_none_says_what_to_write(requirement: object) -> None:
+    with pytest.raises(InvalidRequirement, match="version"):
+        specifier(requirement)  # type: ignore[arg-type]
+
+
+def test_a_key_is_refused_unless_it_is_module_at_version() -> None:
+    for text in ("", "ledger", "ledger@", "@1.0", "ledger@latest", "ledger@1.0@2"):
+        with pytest.raises(InvalidRequirement, match="module@version"):
+            VersionKey.parse(text)
+
+
+release = st.lists(st.integers(0, 99), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
+versions = st.builds("{}{}".format, release, st.sampled_from(["", "a1", "b2", "rc3", ".dev4", ".post5"])).map(
+    Version
+)
+modules = st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True)
+
+
+@given(modules, versions)
+def test_a_key_reads_as_it_writes(module: str, version: Version) -> None:
+    key = VersionKey(module, version)
+    assert VersionKey.parse(str(key)) == key
+
+
+@given(st.lists(versions), versions)
+def test_what_fits_is_sorted_distinct_and_among_those_given(there: list[Version], wanted: Version) -> None:
+    for requirement in (wanted, str(wanted), wanted.major, f">={wanted}"):
+        fitting = matching(requirement, there)
+        assert fitting == sorted(set(fitting))
+        assert set(fitting) <= set(there)
+    if wanted in there:
+        assert wanted in matching(wanted, there)
+
+
+@given(st.text(string.printable, max_size=15))
+def test_any_text_becomes_a_specifier_or_an_error_of_ours(text: str) -> None:
+    try:
+        specifier(text)
+    except InvalidRequirement as error:
+        assert repr(text) in str(error)

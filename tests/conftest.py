@@ -1,0 +1,126 @@
+"""What every test may use: version packages written on the spot, and the versions of gamelogic it needs."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grove_core.base.records import VersionRecord
+from grove_core.parts.discovery import records_in
+from grove_core.parts.hookspecs import hookimpl
+
+SOURCE = """
+from grove_core import Module, Schema
+
+class Main(Module):
+    schema = Schema(x="f4")
+
+    def process(self, dt):
+        self.entities.x += dt
+"""
+
+
+def write_package(
+    into: Path,
+    module: str = "ledger",
+    version: str = "1.0.0",
+    source: str = SOURCE,
+    *,
+    distribution: str | None = None,
+    import_name: str | None = None,
+    entry_points: str | bytes | None = None,
+    metadata: str | bytes | None = None,
+    files: Mapping[str, str] = {},
+) -> Path:
+    """Write one version package into a folder, as `pip install --target` would, and return the folder.
+
+    `entry_points` and `metadata` replace these files' text, so that a test can break them; `files` are
+    further files of the distribution, by their path.
+    """
+    distribution = distribution or f"grove-{module}-v{version}"
+    import_name = import_name or re.sub(r"\W", "_", f"{module}_v{version}")
+    stem = f"{re.sub(r'[-_.]+', '_', distribution)}-{version}.dist-info"
+    written: dict[str, str | bytes] = {
+        f"{import_name.replace('.', '/')}/__init__.py": source,
+        **files,
+        f"{stem}/METADATA": metadata
+        if metadata is not None
+        else f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n",
+        f"{stem}/entry_points.txt": entry_points
+        if entry_points is not None
+        else f"[grove_core.modules]\n{module} = {import_name}:Main\n",
+        f"{stem}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = f"{stem}/RECORD"
+    written[record] = "".join(f"{name},,\n" for name in [*written, record])
+    for name, content in written.items():
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
+    return into
+
+
+class InstalledIn:
+    """A plugin: the versions in these folders are installed, besides those that are."""
+
+    def __init__(self, *folders: Path) -> None:
+        self.folders = [str(folder) for folder in folders]
+
+    @hookimpl
+    def grove_discover_versions(self) -> list[VersionRecord]:
+        """Return what the folders hold."""
+        return records_in(self.folders)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Callable[..., Path]:
+    """`package(module, version, source, ..., into=None) -> folder`: see `write_package`; a folder each."""
+
+    numbers = itertools.count()
+
+    def make(*args: Any, into: Path | None = None, **kwargs: Any) -> Path:
+        return write_package(into or tmp_path / f"package{next(numbers)}", *args, **kwargs)
+
+    return make
+
+
+@pytest.fixture
+def wheel(package: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
+    """`wheel(module, version, source, ...) -> path` of a real wheel."""
+
+    def make(*args: Any, **kwargs: Any) -> Path:
+        folder = package(*args, **kwargs)
+        info = next(folder.glob("*.dist-info"))
+        path = tmp_path / f"{info.stem}-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+                archive.write(file, file.relative_to(folder))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def installed() -> type[InstalledIn]:
+    """`installed(*folders)`: a plugin for `MultiVersionEngine(plugins=[...])` that finds what they hold."""
+    return InstalledIn
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests whose versions of gamelogic are not installed."""
+    there = {
+        record.version.major
+        for record in records_in(None)
+        if record.module == "gamelogic" and record.version is not None and record.error is None
+    }
+    for item in items:
+        for marker in item.iter_markers("needs"):
+            if missing := sorted(set(marker.args) - there):
+                names = ", ".join(f"gamelogic {major}" for major in missing)
+                item.add_marker(pytest.mark.skip(reason=f"not installed: {names}"))

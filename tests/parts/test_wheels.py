@@ -1,0 +1,96 @@
+"""A wheel becomes a folder, or nothing."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grove_core.base.errors import BrokenPackage
+from grove_core.parts.discovery import records_in
+from grove_core.parts.wheels import is_wheel, unpack
+
+
+def archive(path: Path, **files: str) -> Path:
+    with zipfile.ZipFile(path, "w") as made:
+        for name, text in files.items():
+            made.writestr(name, text)
+    return path
+
+
+def test_a_wheel_is_unpacked_and_found(wheel: Callable[..., Path], tmp_path: Path) -> None:
+    path = wheel("ledger", "1.2.0")
+    assert is_wheel(path)
+    unpack(path, tmp_path / "into")
+    (record,) = records_in([str(tmp_path / "into")])
+    assert (record.module, str(record.version), record.error) == ("ledger", "1.2.0", None)
+    assert (tmp_path / "into" / "ledger_v1_2_0" / "__init__.py").is_file()
+
+
+def test_what_is_no_wheel(tmp_path: Path) -> None:
+    assert not is_wheel(tmp_path)
+    (tmp_path / "folder.whl").mkdir()
+    assert not is_wheel(tmp_path / "folder.whl")
+    assert not is_wheel(tmp_path / "a.zip")
+    assert is_wheel(str(tmp_path / "missing.whl"))
+
+
+def test_modules_of_a_data_folder_come_along_and_scripts_stay(tmp_path: Path) -> None:
+    path = archive(
+        tmp_path / "a.whl",
+        **{
+            "a-1.dist-info/METADATA": "",
+            "a-1.data/purelib/a/__init__.py": "1",
+            "a-1.data/platlib/a/b.py": "2",
+            "a-1.data/scripts/run": "3",
+            "a-1.data/stray": "4",
+        },
+    )
+    unpack(path, tmp_path / "into")
+    files = sorted(
+        str(f.relative_to(tmp_path / "into")) for f in (tmp_path / "into").rglob("*") if f.is_file()
+    )
+    assert files == ["a-1.dist-info/METADATA", "a/__init__.py", "a/b.py"]
+
+
+@pytest.mark.parametrize("name", ["../evil.py", "a/../../evil.py", "/evil.py", "a\\..\\evil.py"])
+def test_a_path_that_escapes_is_refused(tmp_path: Path, name: str) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", name: "evil"})
+    with pytest.raises(BrokenPackage, match="outside its folder"):
+        unpack(path, tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+def broken_checksum(good: bytes) -> bytes:
+    return good.replace(b"the content", b"THE CONTENT")
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda good: good[:40], lambda good: b"", lambda good: b"no zip", broken_checksum]
+)
+def test_a_damaged_wheel_leaves_nothing(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", "a.py": "the content"})
+    good = path.read_bytes()
+    assert damage(good) != good
+    path.write_bytes(damage(good))
+    with pytest.raises(BrokenPackage, match=r"a\.whl cannot be unpacked"):
+        unpack(path, tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
+def test_a_missing_wheel_and_a_plain_zip_are_told(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPackage, match="No such file"):
+        unpack(tmp_path / "a.whl", tmp_path / "into")
+    with pytest.raises(BrokenPackage, match=r"no \.dist-info"):
+        unpack(archive(tmp_path / "b.whl", **{"a.py": ""}), tmp_path / "into")
+
+
+def test_a_folder_in_use_is_left_as_it_is(wheel: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "into").mkdir()
+    (tmp_path / "into" / "mine").write_text("kept")
+    with pytest.raises(FileExistsError):
+        unpack(wheel(), tmp_path / "into")
+    assert (tmp_path / "into" / "mine").read_text() == "kept"
