@@ -60,9 +60,7 @@ class DebugEngine(MultiVersionEngine):
         """Return the process id of each loaded version's worker."""
         with self._turns.take("workers"):
             return {
-                loaded.version: loaded.worker.pid
-                for loaded in self._state(module).ordered
-                if loaded.worker is not None
+                loaded.version: loaded.worker.pid for loaded in self._state(module).ordered if loaded.worker is not None
             }
 
     def table_slots(self, module: str, version: Requirement) -> tuple[int, dict[int, tuple[str, bool]]]:
@@ -70,5 +68,3 @@ class DebugEngine(MultiVersionEngine):
         with self._turns.take("table_slots"):
             loaded = self._state(module).resolve(version)
             return loaded.table.inode, {slot.offset: (slot.name, slot.writable) for slot in worker_slots(loaded)}
-
-

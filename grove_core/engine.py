@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from packaging.version import Version
 
-from grove_core.author.schema import Columns
+from grove_core.author.schema import Columns, as_ids
 from grove_core.base.clock import Clock, SystemClock
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.events import Event, EventKind
@@ -36,7 +36,6 @@ from grove_core.parts.settings import Settings
 from grove_core.runtime import loading, queries, split, unloading
 from grove_core.runtime.context import Context
 from grove_core.runtime.graphs import complete_graph
-from grove_core.runtime.index import as_ids
 from grove_core.runtime.moves import settle
 from grove_core.runtime.packages import Packages
 from grove_core.runtime.roles import release, settle_roles
@@ -157,9 +156,7 @@ class MultiVersionEngine:
             self._states[module] = state
             release(self._context, state, loaded.version)
             now = time.perf_counter()
-            report = LoadReport(
-                module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000
-            )
+            report = LoadReport(module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000)
             self._context.emit(
                 EventKind.VERSION_LOADED,
                 module,
@@ -213,14 +210,14 @@ class MultiVersionEngine:
             source, target = state.resolve(from_version), state.resolve(to_version)
             if source is target:
                 raise InvalidInput(
-                    f"from_version and to_version are both {source.version}", module=module, version=source.version
+                    f"from_version and to_version are both {source.version}",
+                    module=module,
+                    version=source.version,
                 )
             complete_graph(self._context, state, self.versions)
             return split.migrate_all(self._context, state, source, target)
 
-    def rollback(
-        self, module: str, target_version: Requirement, max_downtime_ms: float = 1000.0
-    ) -> RollbackReport:
+    def rollback(self, module: str, target_version: Requirement, max_downtime_ms: float = 1000.0) -> RollbackReport:
         """Move every entity of every other version back to `target_version`, which is loaded if it is not.
 
         The others stay loaded without weight, in quarantine. The target becomes stable. A limit that is missed
@@ -291,7 +288,7 @@ class MultiVersionEngine:
             state = self._state(module)
             return queries.metrics(self._context, state, state.resolve(version))
 
-    def spawn(self, module: str, *, id: ArrayLike | None = None, **columns: ArrayLike) -> NDArray[np.int64]:  # noqa: A002
+    def spawn(self, module: str, *, id: ArrayLike | None = None, **columns: ArrayLike) -> NDArray[np.int64]:
         """Give birth to entities; columns are of stable's schema, and what is left out gets its default.
 
         Values are arrays of one length, or scalars. Each entity goes to the version with the largest deficit.
@@ -312,15 +309,9 @@ class MultiVersionEngine:
             source = state.stable_version
             given = None if id is None else as_ids(id)
             try:
-                count, filled = source.schema.conform(columns)
+                count, filled = source.schema.conform(columns, None if given is None else len(given))
             except InvalidColumns as error:
                 raise InvalidColumns(error.message, module=module, version=source.version) from None
-            if given is not None and not columns:
-                count = len(given)
-                filled = {name: np.repeat(values, count) for name, values in filled.items()}
-            elif given is not None and count == 1 and len(given) > 1 and _all_scalars(columns):
-                count = len(given)
-                filled = {name: np.repeat(values, count) for name, values in filled.items()}
             complete_graph(self._context, state, self.versions)
             ids = split.spawn(state, source, filled, count, given)
             settle_roles(self._context, state)
@@ -444,7 +435,3 @@ def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:
     if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
         raise InvalidInput(f"config must map names to values, not {config!r}")
     return dict(config)
-
-
-def _all_scalars(columns: Mapping[str, ArrayLike]) -> bool:
-    return all(np.ndim(values) == 0 for values in columns.values())

@@ -73,9 +73,7 @@ def test_imports_go_down_only(path: Path) -> None:
             there = "author"
         assert there in LEVEL, f"{path} imports {dotted}, which has no level"
         if there != here:
-            assert LEVEL[there] < LEVEL[here], (
-                f"{path} (level {LEVEL[here]}) imports {dotted} ({LEVEL[there]})"
-            )
+            assert LEVEL[there] < LEVEL[here], f"{path} (level {LEVEL[here]}) imports {dotted} ({LEVEL[there]})"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -98,6 +96,4 @@ def test_an_init_holds_nothing_but_names(path: Path) -> None:
 def test_the_test_sees_what_it_is_to_see() -> None:
     assert len(FILES) > 20
     assert "grove_core.base.errors" in set(imports(ROOT / "parts" / "discovery.py"))
-    assert "grove_core.scenario.coexistence" in set(imports(ROOT / "cli" / "scenario.py")), (
-        "within a function"
-    )
+    assert "grove_core.scenario.coexistence" in set(imports(ROOT / "cli" / "scenario.py")), "within a function"

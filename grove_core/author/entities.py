@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from grove_core.author.schema import ID, ID_DTYPE, Array, Columns, Schema
-from grove_core.base.errors import InvalidColumns, UnknownEntity
+from grove_core.author.schema import ID, Array, Columns, Schema, as_ids
+from grove_core.base.errors import UnknownEntity
 
 
 class Birth:
@@ -32,6 +32,11 @@ class Entities:
     """
 
     __slots__ = ("_births", "_columns", "_deaths", "_failures", "_schema")
+    _births: list[Birth]
+    _columns: Mapping[str, Array]
+    _deaths: list[NDArray[np.int64]]
+    _failures: list[tuple[NDArray[np.int64], str]]
+    _schema: Schema
 
     def __init__(self, schema: Schema, columns: Mapping[str, Array]) -> None:
         set_ = super().__setattr__
@@ -48,12 +53,8 @@ class Entities:
         Raises:
             InvalidColumns: see `Schema.conform`.
         """
-        ids = np.atleast_1d(np.asarray(id, ID_DTYPE))
-        rows, filled = schema.conform(columns)
-        if not columns:
-            filled = {name: np.repeat(values, len(ids)) for name, values in filled.items()}
-        elif rows != len(ids):
-            raise InvalidColumns(f"id has {len(ids)} values, the columns have {rows}")
+        ids = as_ids(id)
+        _, filled = schema.conform(columns, len(ids))
         for spec in schema.specs:
             filled[spec.name].flags.writeable = not spec.constant
         ids.flags.writeable = False
@@ -91,12 +92,8 @@ class Entities:
         Raises:
             InvalidColumns: see `Schema.conform`.
         """
-        count, filled = self._schema.conform(columns)
-        ids = None if id is None else np.atleast_1d(np.asarray(id, ID_DTYPE))
-        if ids is not None and len(ids) != count:
-            if columns:
-                raise InvalidColumns(f"id has {len(ids)} values, the columns have {count}")
-            count, filled = len(ids), {name: np.repeat(v, len(ids)) for name, v in filled.items()}
+        ids = None if id is None else as_ids(id)
+        count, filled = self._schema.conform(columns, None if ids is None else len(ids))
         self._births.append(Birth(count, filled, ids))
 
     def despawn(self, ids: ArrayLike) -> None:
@@ -116,7 +113,7 @@ class Entities:
         self._failures.append((self._own(ids), str(reason)))
 
     def _own(self, ids: ArrayLike) -> NDArray[np.int64]:
-        wanted = np.unique(np.asarray(ids, ID_DTYPE))
+        wanted = np.unique(as_ids(ids))
         missing = wanted[~np.isin(wanted, self._columns[ID])]
         if len(missing):
             raise UnknownEntity(f"{len(missing)} ids are not among these entities, the first is {missing[0]}")

@@ -21,7 +21,7 @@ ID = "id"
 ID_DTYPE = np.dtype("<i8")
 KINDS = "biuf"
 """The numpy kinds a column may have: booleans, integers and floats of 1 to 8 bytes."""
-RESERVED = frozenset({ID, "constant", "columns", "spawn", "despawn", "fail"})
+RESERVED = frozenset({ID, "constant", "of", "spawn", "despawn", "fail"})
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -123,10 +123,11 @@ class Schema:
         """Column name -> numpy dtype."""
         return {spec.name: spec.dtype for spec in self.specs}
 
-    def conform(self, given: Mapping[str, ArrayLike]) -> tuple[int, Columns]:
+    def conform(self, given: Mapping[str, ArrayLike], rows: int | None = None) -> tuple[int, Columns]:
         """Turn what a caller gave into columns of this schema; what is missing gets its default.
 
-        Values may be scalars or one-dimensional arrays, which are broadcast to one length.
+        Values may be scalars or one-dimensional arrays, which are broadcast to one length: that of the arrays,
+        1 if there are none, or `rows`, if it is given.
 
         Returns:
             The number of rows, and every column of the schema with that length.
@@ -142,11 +143,31 @@ class Schema:
         arrays = {name: _as_column(name, values) for name, values in given.items()}
         lengths = {name: len(array) for name, array in arrays.items() if array.ndim}
         if len(set(lengths.values())) > 1:
-            raise InvalidColumns(
-                "columns differ in length: " + ", ".join(f"{n} has {k}" for n, k in lengths.items())
-            )
-        rows = next(iter(lengths.values()), 1)
+            raise InvalidColumns("columns differ in length: " + ", ".join(f"{n} has {k}" for n, k in lengths.items()))
+        length = next(iter(lengths.values()), 1 if rows is None else rows)
+        if rows is not None and length != rows:
+            raise InvalidColumns(f"id has {rows} values, the columns have {length}")
+        rows = length
         return rows, {spec.name: _filled(spec, arrays.get(spec.name), rows) for spec in self.specs}
+
+
+def as_ids(values: ArrayLike) -> NDArray[np.int64]:
+    """Turn what a caller gave into int64 ids, refusing what would change.
+
+    Raises:
+        InvalidColumns: not integers, out of range, or more than one dimension.
+    """
+    try:
+        given = np.asarray(values)
+        if given.size == 0:
+            return np.empty(0, ID_DTYPE)
+        if given.dtype.kind not in "iu" or given.ndim > 1:
+            raise TypeError(f"{given.dtype.name} of {given.ndim} dimensions")
+        if given.dtype.kind == "u" and int(given.max()) > np.iinfo(np.int64).max:
+            raise OverflowError(f"{given.max()} is too large")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidColumns(f"ids must be int64, one or a flat sequence: {error}") from None
+    return np.atleast_1d(given).astype(ID_DTYPE)
 
 
 def _checked(name: str, column: str | Column) -> Column:
@@ -167,8 +188,9 @@ def _checked(name: str, column: str | Column) -> Column:
         raise SchemaError(f"column {name!r} has the dtype {column.dtype!r}; use a bool, int or float up to 8 bytes")
     column = msgspec.structs.replace(column, dtype=dtype.str)
     try:
-        held = np.array([column.default], dtype)
-        fits = dtype.kind == "f" or held[0] == column.default
+        with np.errstate(over="ignore"):
+            held = np.array([column.default], dtype)
+        fits = bool(np.isinf(held[0]) == math.isinf(column.default)) if dtype.kind == "f" else held[0] == column.default
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
@@ -209,4 +231,8 @@ def _cast(name: str, given: Array, dtype: np.dtype[Any]) -> Array:
             raise InvalidColumns(f"column {name!r} holds values that do not fit into {dtype.name}")
     elif not np.can_cast(given.dtype, dtype, "same_kind"):
         raise InvalidColumns(f"column {name!r} holds {given.dtype.name}, which {dtype.name} cannot take without loss")
-    return given.astype(dtype)
+    with np.errstate(over="ignore"):
+        cast = given.astype(dtype)
+    if dtype.kind == "f" and given.dtype.kind == "f" and (np.isinf(cast) & np.isfinite(given)).any():
+        raise InvalidColumns(f"column {name!r} holds values that are too large for {dtype.name}")
+    return cast

@@ -1,40 +1,40 @@
 """Every error that Grove raises, in one tree.
 
-    GroveError
-    ├── NotFound
-    │   ├── UnknownModule            no such module is installed or loaded
-    │   ├── UnknownVersion           no such version is installed or loaded
-    │   ├── UnknownEntity            an id that is not alive
-    │   └── UnknownPart              settings name a router, policy ... that no plugin registers
-    ├── InvalidInput
-    │   ├── InvalidRequirement       not a version, not a specifier
-    │   ├── AmbiguousVersion         a requirement that fits two loaded versions
-    │   ├── InvalidWeights           negative, NaN, empty, far from 1
-    │   ├── InvalidColumns           other names, lengths or types than the schema's
-    │   ├── DuplicateEntity          an id that lives already, or twice in one call
-    │   └── SettingsError            a settings file that does not fit
-    ├── PackageError
-    │   ├── BrokenPackage            metadata that cannot be read
-    │   ├── ConflictingPackages      two distributions claim one version or one import package
-    │   ├── SchemaError              a schema that cannot be laid out
-    │   ├── LensError                a lens whose steps do not fit its two schemas
-    │   └── DependencyError          a module that this one requires is not loaded
-    ├── Refused
-    │   ├── AlreadyLoaded
-    │   ├── UnloadRefused            it has entities or weight, or others rely on it
-    │   ├── NoLensPath               no chain of lenses leads from one version to the other
-    │   ├── MigrationRefused         a version does not accept another one's document
-    │   ├── InsideTick               a call from inside a tick
-    │   ├── EngineClosed
-    │   └── OutOfMemory              the table is full, or the system has no pages left
-    ├── WorkerError
-    │   ├── LoadFailed               a version raised while it was loaded
-    │   ├── DeadlineExceeded
-    │   ├── PeerDied                 the other end of the wire is gone
-    │   └── ProtocolError            the other end sent what it may not
-    └── PluginError
-        ├── DuplicateName            two plugins register one name
-        └── PluginFailed             a plugin raised, or answered what its contract forbids
+GroveError
+├── NotFound
+│   ├── UnknownModule            no such module is installed or loaded
+│   ├── UnknownVersion           no such version is installed or loaded
+│   ├── UnknownEntity            an id that is not alive
+│   └── UnknownPart              settings name a router, policy ... that no plugin registers
+├── InvalidInput
+│   ├── InvalidRequirement       not a version, not a specifier
+│   ├── AmbiguousVersion         a requirement that fits two loaded versions
+│   ├── InvalidWeights           negative, NaN, empty, far from 1
+│   ├── InvalidColumns           other names, lengths or types than the schema's
+│   ├── DuplicateEntity          an id that lives already, or twice in one call
+│   └── SettingsError            a settings file that does not fit
+├── PackageError
+│   ├── BrokenPackage            metadata that cannot be read
+│   ├── ConflictingPackages      two distributions claim one version or one import package
+│   ├── SchemaError              a schema that cannot be laid out
+│   ├── LensError                a lens whose steps do not fit its two schemas
+│   └── DependencyError          a module that this one requires is not loaded
+├── Refused
+│   ├── AlreadyLoaded
+│   ├── UnloadRefused            it has entities or weight, or others rely on it
+│   ├── NoLensPath               no chain of lenses leads from one version to the other
+│   ├── MigrationRefused         a version does not accept another one's document
+│   ├── InsideTick               a call from inside a tick
+│   ├── EngineClosed
+│   └── OutOfMemory              the table is full, or the system has no pages left
+├── WorkerError
+│   ├── LoadFailed               a version raised while it was loaded
+│   ├── DeadlineExceeded
+│   ├── PeerDied                 the other end of the wire is gone
+│   └── ProtocolError            the other end sent what it may not
+└── PluginError
+    ├── DuplicateName            two plugins register one name
+    └── PluginFailed             a plugin raised, or answered what its contract forbids
 """
 
 from __future__ import annotations

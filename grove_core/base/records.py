@@ -104,7 +104,7 @@ class Memory:
     pss: int | None
     """The process's proportional share: what is its own, and its part of what it shares. Tables left out."""
     private: int | None
-    """Of that, what no other process shares."""
+    """What the process wrote and shares with no other: what must come back when it ends."""
     tables: int
     """Pages of its columns and of their generations."""
 
@@ -122,7 +122,8 @@ class UnloadReport:
     version: Version
     had: Memory
     returned_bytes: int | None
-    """What came back: pages given back by the tables, and by the processes' summed shares."""
+    """What came back: the pages that the tables gave back, and by how much the anonymous memory of all workers
+    and their zygote shrank."""
     ms: float
     idle_seconds: float | None
     """How long it had been unused when it was collected; None if it was unloaded by hand."""

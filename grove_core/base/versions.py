@@ -80,9 +80,7 @@ def matching(requirement: Requirement, versions: Iterable[Version]) -> list[Vers
         InvalidRequirement: see `specifier`.
     """
     wanted = specifier(requirement)
-    named = any(
-        Version(part.version.removesuffix(".*")).is_prerelease for part in wanted if part.operator != "==="
-    )
+    named = any(Version(part.version.removesuffix(".*")).is_prerelease for part in wanted if part.operator != "===")
     return sorted(v for v in set(versions) if wanted.contains(v, prereleases=named))
 
 

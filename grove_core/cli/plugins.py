@@ -51,9 +51,7 @@ def plugins(output: str) -> None:
 def inspected(manager: pluggy.PluginManager, records: Sequence[PluginRecord]) -> list[Shown]:
     """Ask each plugin for its parts; what it raises becomes one of its errors."""
     shown = {
-        each.name: Shown(
-            each.name, each.distribution, each.entry_point, errors=[each.error] if each.error else []
-        )
+        each.name: Shown(each.name, each.distribution, each.entry_point, errors=[each.error] if each.error else [])
         for each in records
     }
     owners: defaultdict[tuple[PartKind, str], list[str]] = defaultdict(list)

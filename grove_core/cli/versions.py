@@ -38,17 +38,13 @@ def versions(module: str | None, folders: Sequence[str], output: str) -> None:
         known = sorted({record.module for record in records})
         records = [record for record in records if record.module == module]
         if not records:
-            raise UnknownModule(
-                f"no version of it was found; there are: {', '.join(known) or 'none'}", module=module
-            )
+            raise UnknownModule(f"no version of it was found; there are: {', '.join(known) or 'none'}", module=module)
     if Output(output) is Output.JSON:
         show_json([_document(record) for record in records])
     elif records:
         show_table(TITLES, [_row(record) for record in records])
     else:
-        click.echo(
-            "No versions were found. A version is a package with an entry point in grove_core.modules."
-        )
+        click.echo("No versions were found. A version is a package with an entry point in grove_core.modules.")
 
 
 def _installed() -> list[VersionRecord]:

@@ -31,8 +31,4 @@ class Idle:
 
     def collect(self, uses: Sequence[VersionUse], now: float) -> Iterable[Version]:
         """Return the versions to unload. `now` is the injected clock's time, in seconds."""
-        return [
-            use.version
-            for use in uses
-            if use.idle_since is not None and now - use.idle_since >= self._threshold
-        ]
+        return [use.version for use in uses if use.idle_since is not None and now - use.idle_since >= self._threshold]

@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ class ProcessWorker:
 
     def memory(self) -> tuple[int | None, int | None]:
         """Return its proportional and its private bytes, shared memory (the tables) left out."""
-        return process_memory(self.pid)
+        measured = process_memory(self.pid)
+        return (None, None) if measured is None else (measured.pss, measured.private)
 
     def close(self) -> None:
         """Let go of the descriptors; the process must be gone, or be abandoned."""
@@ -120,17 +122,25 @@ class ProcessWorker:
         return message
 
 
-def process_memory(pid: int) -> tuple[int | None, int | None]:
-    """Read /proc/PID/smaps_rollup: (PSS less shared memory, private pages), in bytes; None once it is gone."""
+@dataclass(frozen=True)
+class ProcessMemory:
+    """What /proc/PID/smaps_rollup says of a process, in bytes."""
+
+    pss: int
+    """Its proportional share, shared memory (the tables) left out."""
+    anonymous: int
+    """Of that, what no file stands behind: only this comes back to the system when processes end."""
+    private: int
+    """What it wrote and shares with nobody."""
+
+
+def process_memory(pid: int) -> ProcessMemory | None:
+    """Measure a process; None once it is gone."""
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
     except OSError:
-        return None, None
-    kib: dict[str, int] = {}
-    for line in text.splitlines()[1:]:
-        name, _, value = line.partition(":")
-        kib[name] = kib.get(name, 0) + int(value.split()[0])
-    if "Pss" not in kib:
-        return None, None
-    pss = kib["Pss"] - kib.get("Pss_Shmem", 0)
-    return pss * 1024, (kib["Private_Clean"] + kib["Private_Dirty"]) * 1024
+        return None
+    kib = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in text.splitlines()[1:])}
+    if "Pss_Anon" not in kib:  # a process that has ended and was not reaped yet, or an old kernel
+        return None
+    return ProcessMemory((kib["Pss"] - kib["Pss_Shmem"]) * 1024, kib["Pss_Anon"] * 1024, kib["Private_Dirty"] * 1024)

@@ -37,14 +37,14 @@ class ProcessIsolation:
             return self._take()
 
     def memory(self) -> int | None:
-        """Return the summed proportional bytes of the zygote, the spare and every worker, tables left out."""
+        """Return the anonymous bytes of the zygote, the spare and every worker together, shared pages once."""
         zygote = self._zygote.pid
         try:
             children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text("ascii").split()
         except OSError:
             return None
-        shares = [process_memory(pid)[0] for pid in (zygote, *map(int, children))]
-        return sum(share for share in shares if share is not None)
+        measured = [process_memory(pid) for pid in (zygote, *map(int, children))]
+        return sum(memory.anonymous for memory in measured if memory is not None)
 
     def close(self) -> None:
         """End the zygote, the spare, and every worker that is left."""
@@ -66,4 +66,3 @@ class ProcessIsolation:
         """Start another zygote; the workers of the old one live on."""
         self._zygote.close()
         self._zygote = Zygote(self._lifeline)
-

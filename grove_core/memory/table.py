@@ -81,9 +81,7 @@ class Table:
             return
         try:
             os.ftruncate(self.descriptor, end)
-            mapping = mmap.mmap(
-                self.descriptor, end - start, mmap.MAP_SHARED | MAP_NORESERVE, offset=start
-            )
+            mapping = mmap.mmap(self.descriptor, end - start, mmap.MAP_SHARED | MAP_NORESERVE, offset=start)
         except (OSError, ValueError) as error:
             raise OutOfMemory(f"cannot map {end - start} bytes for {self.name}: {error}") from error
         mapping.madvise(mmap.MADV_DONTFORK)
@@ -92,9 +90,7 @@ class Table:
         for slot in slots:
             self._back(slot, 0, self.capacity)
             self.slots[slot.name] = slot
-            self._arrays[slot.name] = np.frombuffer(
-                mapping, slot.dtype, self.max_rows, slot.offset - start
-            )
+            self._arrays[slot.name] = np.frombuffer(mapping, slot.dtype, self.max_rows, slot.offset - start)
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget slots and give back their pages; their address space stays reserved."""

@@ -75,9 +75,7 @@ class Hop:
 
     def inverse(self) -> Hop:
         """Return the way back; a column it adds gets the default of its own schema."""
-        back: dict[str, Origin] = {
-            name: Added(self.source.schema[name].column.default) for name in self.dropped
-        }
+        back: dict[str, Origin] = {name: Added(self.source.schema[name].column.default) for name in self.dropped}
         for name, origin in self.columns.items():
             if isinstance(origin, Passed):
                 back[origin.source] = Passed(name)
@@ -141,7 +139,7 @@ def compile_hop(
     return Hop(source, target, columns, tuple(walk.dropped), lens.source, lens.target)
 
 
-class _Misfit(Exception):  # noqa: N818 - it never leaves this file
+class _Misfit(Exception):
     """What does not fit, before it is known where."""
 
 
@@ -173,9 +171,7 @@ class _Walk:
                 dtype = self.dtypes[name]
                 number, shift = _finite(factor, "factor", step), _finite(offset, "offset", step)
                 if number == 0:
-                    raise _Misfit(
-                        f"{step} has the factor 0, which has no way back; give another, or Drop and Add"
-                    )
+                    raise _Misfit(f"{step} has the factor 0, which has no way back; give another, or Drop and Add")
                 self._convert(name, Scaling(dtype, dtype, number, shift))
             case Cast(name, text):
                 self._existing(name, step)
@@ -185,9 +181,7 @@ class _Walk:
                 dtype = self.dtypes[name]
                 for code in (*codes.keys(), *codes.values()):
                     if not holds(dtype, code):
-                        raise _Misfit(
-                            f"{step}: {dtype.name} cannot hold {code!r}; Cast {name!r} first, or change it"
-                        )
+                        raise _Misfit(f"{step}: {dtype.name} cannot hold {code!r}; Cast {name!r} first, or change it")
                 self._convert(name, Recoding(dtype, tuple(codes.keys()), tuple(codes.values())))
             case _:
                 raise _Misfit(f"{step!r} is no step; use Add, Drop, Rename, Scale, Cast or Recode")
@@ -196,16 +190,12 @@ class _Walk:
         """Return the origin of each column of the target, in its order."""
         for name in (*self.origins, *self.added):
             if name not in target:
-                raise _Misfit(
-                    f"column {name!r} is left over, which the target's schema lacks; Drop or Rename it"
-                )
+                raise _Misfit(f"column {name!r} is left over, which the target's schema lacks; Drop or Rename it")
         for spec in target.specs:
             if spec.name in self.added:
                 self.origins[spec.name] = _added(spec.name, self.added[spec.name], target)
             elif spec.name not in self.origins:
-                raise _Misfit(
-                    f"column {spec.name!r} of the target's schema comes from nowhere; Add it or Rename to it"
-                )
+                raise _Misfit(f"column {spec.name!r} of the target's schema comes from nowhere; Add it or Rename to it")
             elif (dtype := self.dtypes[spec.name]) != spec.dtype:
                 raise _Misfit(
                     f"column {spec.name!r} ends as {dtype.name}, the target's schema has {spec.dtype.name}; "
@@ -262,9 +252,7 @@ def _dtype(text: str, step: Step) -> DType:
     except TypeError:
         raise _Misfit(f"{step}: {text!r} is no dtype; write one such as 'f4', 'i8' or '?'") from None
     if dtype.kind not in KINDS or dtype.itemsize > 8:
-        raise _Misfit(
-            f"{step}: no column can have the dtype {text!r}; use a bool, int or float up to 8 bytes"
-        )
+        raise _Misfit(f"{step}: no column can have the dtype {text!r}; use a bool, int or float up to 8 bytes")
     return dtype
 
 
@@ -273,9 +261,7 @@ def _added(name: str, default: Scalar | None, target: Schema) -> Added:
     if default is None:
         return Added(spec.column.default)
     if not holds(spec.dtype, default):
-        raise _Misfit(
-            f"Add({name!r}): {spec.dtype.name} cannot hold the default {default!r}; give one it can"
-        )
+        raise _Misfit(f"Add({name!r}): {spec.dtype.name} cannot hold the default {default!r}; give one it can")
     if broken := spec.column.broken_rule(np.array([default], spec.dtype)):
         raise _Misfit(f"Add({name!r}): the default {broken}; give one that the schema allows")
     return Added(default)

@@ -215,9 +215,7 @@ def _left(batch: Batch, columns: Columns, hop: Hop) -> Iterator[tuple[Carried, C
     for name, origin in hop.columns.items():
         if isinstance(origin, Converted):
             values, image = batch.columns[origin.source], columns[name]
-            entry = Carried(
-                owner, origin.source, values.dtype.str, Image(hop.target.version, name, image.dtype.str)
-            )
+            entry = Carried(owner, origin.source, values.dtype.str, Image(hop.target.version, name, image.dtype.str))
             # The column is going to be written, its image must not be.
             yield entry, CarriedValues(values, everywhere, image.copy())
 

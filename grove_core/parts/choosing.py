@@ -30,9 +30,7 @@ def choose(records: Sequence[VersionRecord], module: str, requirement: Requireme
     """
     mine = [record for record in records if record.module == module]
     if not mine:
-        known = (
-            ", ".join(sorted({record.module for record in records if record.module.isidentifier()})) or "none"
-        )
+        known = ", ".join(sorted({record.module for record in records if record.module.isidentifier()})) or "none"
         raise UnknownModule(f"no version of it is installed; installed modules: {known}", module=module)
     sound = {record.version: record for record in mine if record.version is not None and record.error is None}
     if fitting := matching(requirement, (version for version in sound if version is not None)):

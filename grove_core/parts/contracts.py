@@ -162,7 +162,7 @@ class Isolation(Protocol):
         ...
 
     def memory(self) -> int | None:
-        """Return the summed proportional bytes of everything it started, tables left out; None if unmeasured."""
+        """Return the anonymous bytes of everything it started, shared pages once; None if unmeasured."""
         ...
 
     def close(self) -> None:

@@ -64,9 +64,7 @@ def collect(manager: pluggy.PluginManager) -> tuple[list[VersionRecord], list[Pl
             if isinstance(record, VersionRecord) and (record.error or record.version is not None):
                 claims.append(Claim(record))
             else:
-                reason = (
-                    f"grove_discover_versions gave no VersionRecord with a version or an error: {record!r}"
-                )
+                reason = f"grove_discover_versions gave no VersionRecord with a version or an error: {record!r}"
                 failures.append(PluginFailed(reason, plugin=plugin))
     return refuse_conflicts(claims), failures
 

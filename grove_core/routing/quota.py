@@ -70,9 +70,7 @@ def _lowest(population: Population, rows: Rows, count: int) -> Rows:
     return lowest
 
 
-def _send_home(
-    population: Population, given: Rows, room: NDArray[np.int64], target: NDArray[np.int32]
-) -> Rows:
+def _send_home(population: Population, given: Rows, room: NDArray[np.int64], target: NDArray[np.int32]) -> Rows:
     """Send each given entity back to its origin while there is room; return those left over."""
     origin = population.origin[given]
     homeless = np.ones(len(given), np.bool_)

@@ -47,9 +47,21 @@ class Ask:
         """Whether nothing has come of it yet."""
         return self.reply is None and self.problem is None
 
+    def note(self, problem: Problem) -> None:
+        """Note what went wrong. A worker that dies after its reply has done its work; the next tick finds out."""
+        if self.open:
+            self.problem = problem
+
 
 def ask(
-    state: ModuleState, loaded: LoadedVersion, number: int, dt: float, start: int, stop: int, *, catching_up: bool
+    state: ModuleState,
+    loaded: LoadedVersion,
+    number: int,
+    dt: float,
+    start: int,
+    stop: int,
+    *,
+    catching_up: bool,
 ) -> Ask:
     """Order one version to process rows. A worker that is gone is the ask's problem, not an error."""
     order = Ask(state, loaded, start, stop, time.perf_counter())
@@ -68,12 +80,28 @@ def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) ->
     """Wait for every answer, death or deadline; one poll for all of them.
 
     Args:
+        context: the deadline, and where output goes.
         asks: the orders that were sent.
         silent: orders over no rows, which were not sent: their workers are only watched for their death.
     """
-    deadline = time.perf_counter() + context.settings.tick_deadline_ms / 1000
+    limit = context.settings.tick_deadline_ms
+    deadline = time.perf_counter() + limit / 1000
+    poll, watched = _watch((*asks, *silent))
+    while True:
+        left = max(0.0, deadline - time.perf_counter()) if any(order.open for order in asks) else 0.0
+        for descriptor, _ in poll.poll(left * 1000):
+            _serve(context, watched[descriptor], descriptor, poll)
+        if left == 0.0 or not any(order.open for order in asks):
+            break
+    for order in asks:
+        if order.open:
+            order.problem = Problem(FaultKind.DEADLINE, f"it did not answer within {limit:g} ms (tick_deadline_ms)")
+
+
+def _watch(orders: Iterable[Ask]) -> tuple[select.poll, dict[int, Ask]]:
+    """Watch for answers, deaths and output of every worker that still has something to say."""
     poll, watched = select.poll(), {}
-    for order in (*asks, *silent):
+    for order in orders:
         worker = order.loaded.worker
         if worker is None or order.problem is not None:
             continue
@@ -81,26 +109,11 @@ def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) ->
             if descriptor >= 0:
                 poll.register(descriptor, select.POLLIN)
                 watched[descriptor] = order
-    left = sum(order.open for order in asks)
-    while True:
-        timeout = max(0.0, deadline - time.perf_counter()) if left else 0.0
-        ready = poll.poll(timeout * 1000)
-        for descriptor, _ in ready:
-            if descriptor in watched:
-                _serve(context, watched[descriptor], descriptor, poll)
-        left = sum(order.open for order in asks)
-        if not left:
-            return
-        if not ready and time.perf_counter() >= deadline:
-            break
-    for order in asks:
-        if order.open:
-            limit = context.settings.tick_deadline_ms
-            order.problem = Problem(FaultKind.DEADLINE, f"it did not answer within {limit:g} ms (tick_deadline_ms)")
+    return poll, watched
 
 
 def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> None:
-    """Take what one descriptor has."""
+    """Take what one descriptor has: output, an answer, or the news that the worker is gone."""
     worker = order.loaded.worker
     if worker is None:
         return
@@ -110,26 +123,26 @@ def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> 
         return
     try:
         answer = worker.receive_now()
-        if isinstance(answer, Idle) and order.loaded.idle_asked:
-            order.loaded.idle_asked = False
-            return
     except PeerDied:
-        answer, order.problem = None, order.problem or (_death(order.loaded) if order.reply is None else None)
-        poll.unregister(worker.fileno())
-        poll.unregister(worker.pidfd)
-    except WorkerError as error:
-        answer, order.problem = None, order.problem or Problem(FaultKind.WRONG_REPLY, error.message)
+        answer = None
         poll.unregister(descriptor)
-    if answer is None:
-        if order.problem is None and descriptor == worker.pidfd and worker.wait(0):
-            order.problem = _death(order.loaded) if order.reply is None else None
-            poll.unregister(descriptor)
-        return
-    _take(order, answer)
+        order.note(_death(order.loaded))
+    except WorkerError as error:
+        answer = None
+        poll.unregister(descriptor)
+        order.note(Problem(FaultKind.WRONG_REPLY, error.message))
+    if answer is not None:
+        _take(order, answer)
+    elif descriptor == worker.pidfd:
+        poll.unregister(descriptor)
+        order.note(_death(order.loaded))
 
 
 def _take(order: Ask, answer: object) -> None:
-    if not order.open:
+    """File an answer under its order."""
+    if isinstance(answer, Idle) and order.loaded.idle_asked:
+        order.loaded.idle_asked = False
+    elif not order.open:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
     elif isinstance(answer, Ticked):
         order.reply = answer

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
+from grove_core.author.schema import ID_DTYPE, Columns, Schema
 from grove_core.base.errors import GroveError
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind

@@ -58,9 +58,7 @@ class Context:
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self._log = structlog.get_logger("grove")
 
-    def emit(
-        self, kind: EventKind, module: str | None = None, version: Version | None = None, **details: Any
-    ) -> None:
+    def emit(self, kind: EventKind, module: str | None = None, version: Version | None = None, **details: Any) -> None:
         """Remember an event and log it, module and version bound."""
         self.events.append(Event(kind, self.clock.now(), module, version, details))
         log = self._log

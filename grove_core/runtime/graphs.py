@@ -13,9 +13,7 @@ from grove_core.runtime.loading import describe
 from grove_core.runtime.state import ModuleState
 
 
-def complete_graph(
-    context: Context, state: ModuleState, installed: Callable[[], Iterable[VersionRecord]]
-) -> None:
+def complete_graph(context: Context, state: ModuleState, installed: Callable[[], Iterable[VersionRecord]]) -> None:
     """If loaded versions are not joined by lenses, read those of the installed versions that are not known yet.
 
     Where they still are not joined, the call that needs the way says so.

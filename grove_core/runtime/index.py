@@ -5,34 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from grove_core.author.schema import ID, ID_DTYPE
-from grove_core.base.errors import DuplicateEntity, InvalidColumns, OutOfMemory, UnknownEntity
+from grove_core.author.schema import ID
+from grove_core.base.errors import DuplicateEntity, OutOfMemory, UnknownEntity
 from grove_core.memory.table import Table
 from grove_core.runtime.state import LoadedVersion, ModuleState
 
 FEW = 16
 """Up to so many ids are looked up by comparing each with the whole column."""
-
-
-def as_ids(values: ArrayLike) -> NDArray[np.int64]:
-    """Turn what a caller gave into int64 ids, refusing what would change.
-
-    Raises:
-        InvalidColumns: not integers, out of range, or more than one dimension.
-    """
-    try:
-        given = np.asarray(values)
-        if given.size == 0:
-            return np.empty(0, ID_DTYPE)
-        if given.dtype.kind not in "iu" or given.ndim > 1:
-            raise TypeError(f"{given.dtype.name} of {given.ndim} dimensions")
-        if given.dtype.kind == "u" and int(given.max()) > np.iinfo(np.int64).max:
-            raise OverflowError(f"{given.max()} is too large")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidColumns(f"ids must be int64, one or a flat sequence: {error}") from None
-    return np.atleast_1d(given).astype(ID_DTYPE)
 
 
 def rows_of(table: Table, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -56,7 +37,9 @@ def rows_of(table: Table, ids: NDArray[np.int64]) -> NDArray[np.int64]:
     return found
 
 
-def find(state: ModuleState, ids: NDArray[np.int64]) -> Iterator[tuple[LoadedVersion, NDArray[np.int64], NDArray[np.int64]]]:
+def find(
+    state: ModuleState, ids: NDArray[np.int64]
+) -> Iterator[tuple[LoadedVersion, NDArray[np.int64], NDArray[np.int64]]]:
     """Yield for each version that has some: the version, their positions in `ids`, their rows.
 
     Raises:
@@ -70,7 +53,8 @@ def find(state: ModuleState, ids: NDArray[np.int64]) -> Iterator[tuple[LoadedVer
         missing &= rows < 0
     if missing.any():
         raise UnknownEntity(
-            f"{int(missing.sum())} of {len(ids)} ids are not alive, the first is {ids[missing][0]}", module=state.name
+            f"{int(missing.sum())} of {len(ids)} ids are not alive, the first is {ids[missing][0]}",
+            module=state.name,
         )
     for loaded, rows in places:
         positions = np.flatnonzero(rows >= 0)
@@ -105,7 +89,7 @@ def new_ids(state: ModuleState, count: int) -> NDArray[np.int64]:
     while True:
         if state.next_id > np.iinfo(np.int64).max - count:
             raise OutOfMemory("ids are used up; give them yourself with `id=`", module=state.name)
-        ids = np.arange(state.next_id, state.next_id + count, dtype=ID_DTYPE)
+        ids = np.arange(state.next_id, state.next_id + count, dtype=np.int64)
         taken = [rows_of(loaded.table, ids) >= 0 for loaded in state.ordered]
         used = np.logical_or.reduce(taken) if taken else np.zeros(count, np.bool_)
         state.next_id += count

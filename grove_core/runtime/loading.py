@@ -40,7 +40,6 @@ from grove_core.runtime.state import (
 )
 from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
 
-
 Answer = TypeVar("Answer")
 
 
@@ -79,9 +78,7 @@ def load(
             memory.append(table)
             generations = Generations(label, mutable_columns(description.schema), rows)
             memory.append(generations)
-            loaded = LoadedVersion(
-                record.version, description, table, generations, config, context.clock.now(), worker
-            )
+            loaded = LoadedVersion(record.version, description, table, generations, config, context.clock.now(), worker)
             prepare(context, state, loaded, worker, deadline)
     except BaseException as error:
         _forget(state, record.version, known)
@@ -133,9 +130,7 @@ def introduce(
     return Description(record, Schema.of(answer.specs), answer)
 
 
-def prepare(
-    context: Context, state: ModuleState, loaded: LoadedVersion, worker: Worker, deadline: Deadline
-) -> None:
+def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker: Worker, deadline: Deadline) -> None:
     """Have a worker that was introduced map its columns, initialise, warm up and take a document over.
 
     Raises:
@@ -146,9 +141,7 @@ def prepare(
     document, giver = _document_for(state, loaded)
     read_only = loaded.table.read_only_descriptor()
     try:
-        worker.send(
-            Prepare(slots, loaded.config, document, str(giver)), [loaded.table.descriptor, read_only]
-        )
+        worker.send(Prepare(slots, loaded.config, document, str(giver)), [loaded.table.descriptor, read_only])
     finally:
         os.close(read_only)
     ready = _answer(worker, deadline, "initialised and warmed", Ready)
@@ -185,9 +178,7 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     """
     worker = context.isolation.start()
     try:
-        description = introduce(
-            context, state, worker, record, Deadline(context.settings.load_deadline_seconds)
-        )
+        description = introduce(context, state, worker, record, Deadline(context.settings.load_deadline_seconds))
     finally:
         worker.kill()
         worker.close()

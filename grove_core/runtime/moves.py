@@ -139,7 +139,13 @@ def move(
 
 
 def record(
-    state: ModuleState, source: Version, hops: Iterable[Hop], entities: int, cause: MoveCause, at: float, began: float
+    state: ModuleState,
+    source: Version,
+    hops: Iterable[Hop],
+    entities: int,
+    cause: MoveCause,
+    at: float,
+    began: float,
 ) -> MigrationRecord:
     """Write a migration into the module's history. `began` is the monotonic time it began at."""
     path = (source, *(hop.target.version for hop in hops))

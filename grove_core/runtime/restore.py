@@ -100,6 +100,7 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
 
 def _decide(context: Context, state: ModuleState, loaded: LoadedVersion, fault: Fault) -> Decision:
     """Ask the fault policy. One that raises or answers nonsense must not lose the tick: the module pauses."""
+    decision: object
     try:
         decision = context.fault_policy.decide(fault, state.uses(), state.previous)
     except Exception as error:
@@ -116,18 +117,12 @@ def _decide(context: Context, state: ModuleState, loaded: LoadedVersion, fault: 
     return Pause()
 
 
-def _roll_back(
-    context: Context, order: Ask, fault: Fault, backup_ms: float, decision: Rollback
-) -> Recovered | None:
+def _roll_back(context: Context, order: Ask, fault: Fault, backup_ms: float, decision: Rollback) -> Recovered | None:
     """Move the rows to the target; None if it cannot be had."""
     try:
-        return go_back(
-            context, order.state, [order.loaded], decision.target, fault, MoveCause.FAULT, backup_ms
-        )
+        return go_back(context, order.state, [order.loaded], decision.target, fault, MoveCause.FAULT, backup_ms)
     except GroveError as error:
-        context.emit(
-            EventKind.LOAD_FAILED, order.state.name, decision.target, error=f"no rollback to it: {error}"
-        )
+        context.emit(EventKind.LOAD_FAILED, order.state.name, decision.target, error=f"no rollback to it: {error}")
         return None
 
 

@@ -123,7 +123,9 @@ def go_back(
 def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVersion:
     description = state.descriptions.get(target)
     if description is None:
-        raise UnknownVersion("it was never loaded, so there is nothing to go back to", module=state.name, version=target)
+        raise UnknownVersion(
+            "it was never loaded, so there is nothing to go back to", module=state.name, version=target
+        )
     stable = state.stable
     try:
         return load(context, state, description.record, state.configs.get(target, {}), None)
@@ -132,7 +134,11 @@ def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVers
 
 
 def _redirect(
-    context: Context, state: ModuleState, sources: Sequence[LoadedVersion], target: Version, fault: Fault | None
+    context: Context,
+    state: ModuleState,
+    sources: Sequence[LoadedVersion],
+    target: Version,
+    fault: Fault | None,
 ) -> None:
     """Hand over weight and trust. The target is stable if the stable version was left; nothing is previous then."""
     weight = sum(state.weights.pop(source.version, 0.0) for source in sources)

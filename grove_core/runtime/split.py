@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.author.schema import ID, Columns
-from grove_core.base.errors import GroveError, InvalidColumns, InvalidWeights, PluginFailed
+from grove_core.base.errors import GroveError, InvalidWeights, PluginFailed
 from grove_core.base.events import EventKind
 from grove_core.base.records import MigrationReport, MoveCause, SplitReport
 from grove_core.base.versions import Requirement
@@ -20,7 +20,7 @@ from grove_core.migration.rows import Batch, migrate
 from grove_core.parts.contracts import NEW, Population
 from grove_core.routing.shares import for_births, keys, with_pins
 from grove_core.runtime.context import Context
-from grove_core.runtime.index import as_ids, find, new_ids, refuse_alive
+from grove_core.runtime.index import find, new_ids, refuse_alive
 from grove_core.runtime.moves import Newcomers, Transaction, move, record
 from grove_core.runtime.roles import entrust, settle_roles
 from grove_core.runtime.state import ARRIVAL, ORIGIN, PINNED, LoadedVersion, ModuleState
@@ -72,18 +72,16 @@ def set_split(context: Context, state: ModuleState, given: Mapping[Requirement, 
 
 
 def spawn(
-    state: ModuleState, source: LoadedVersion, columns: Columns, count: int, given: ArrayLike | None
+    state: ModuleState, source: LoadedVersion, columns: Columns, count: int, given: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     """Give birth to `count` entities whose columns are of `source`'s schema; return their ids.
 
     Each goes to the version with the largest deficit; nobody else moves.
 
     Raises:
-        DuplicateEntity, InvalidColumns, NoLensPath, OutOfMemory, PluginFailed: nothing was born.
+        DuplicateEntity, NoLensPath, OutOfMemory, PluginFailed: nothing was born.
     """
-    ids = new_ids(state, count) if given is None else as_ids(given)
-    if len(ids) != count:
-        raise InvalidColumns(f"id has {len(ids)} values, the columns have {count}", module=state.name)
+    ids = new_ids(state, count) if given is None else given
     if given is not None:
         refuse_alive(state, ids)
     loaded = state.ordered
@@ -162,9 +160,7 @@ def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
         loaded.table[PINNED][rows] = False
 
 
-def migrate_all(
-    context: Context, state: ModuleState, source: LoadedVersion, target: LoadedVersion
-) -> MigrationReport:
+def migrate_all(context: Context, state: ModuleState, source: LoadedVersion, target: LoadedVersion) -> MigrationReport:
     """Move every entity of `source`, and its weight, to `target`.
 
     Raises:
@@ -211,7 +207,9 @@ def _weights(state: ModuleState, given: Mapping[Requirement, float]) -> tuple[di
             raise InvalidWeights(f"its weight is {weight!r}, not a number", module=state.name, version=version)
         if not (math.isfinite(weight) and weight >= 0):
             raise InvalidWeights(
-                f"its weight is {weight}; a weight is finite and at least 0", module=state.name, version=version
+                f"its weight is {weight}; a weight is finite and at least 0",
+                module=state.name,
+                version=version,
             )
         weights[version] = float(weight)
     total = math.fsum(weights.values())
@@ -244,7 +242,13 @@ def _population(state: ModuleState, loaded: list[LoadedVersion], shares: list[fl
         gather(ARRIVAL).astype(np.int64, copy=False),
         index_of[gather(ORIGIN).astype(np.int32, copy=False)],
     )
-    for values in (population.ids, population.keys, population.current, population.arrival, population.origin):
+    for values in (
+        population.ids,
+        population.keys,
+        population.current,
+        population.arrival,
+        population.origin,
+    ):
         values.flags.writeable = False
     return population
 
@@ -257,7 +261,9 @@ def _route(state: ModuleState, population: Population, quota: NDArray[np.int64])
     except GroveError:
         raise
     except Exception as error:
-        raise PluginFailed(f"the router raised {type(error).__name__}: {error}", module=state.name, plugin=name) from error
+        raise PluginFailed(
+            f"the router raised {type(error).__name__}: {error}", module=state.name, plugin=name
+        ) from error
     count = len(population.versions)
     if target.shape != population.ids.shape or target.dtype.kind not in "iu":
         raise PluginFailed(
@@ -266,7 +272,7 @@ def _route(state: ModuleState, population: Population, quota: NDArray[np.int64])
             module=state.name,
             plugin=name,
         )
-    if len(target) and not (0 <= int(target.min()) and int(target.max()) < count):
+    if len(target) and not (int(target.min()) >= 0 and int(target.max()) < count):
         raise PluginFailed(f"the router named a version beyond the {count} loaded", module=state.name, plugin=name)
     answer = target.astype(np.int32, copy=False)
     idle = [index for index, weight in enumerate(population.weights) if weight == 0]
@@ -275,9 +281,7 @@ def _route(state: ModuleState, population: Population, quota: NDArray[np.int64])
     return answer
 
 
-def _carry_out(
-    context: Context, state: ModuleState, loaded: list[LoadedVersion], target: NDArray[np.int32]
-) -> int:
+def _carry_out(context: Context, state: ModuleState, loaded: list[LoadedVersion], target: NDArray[np.int32]) -> int:
     """Move the entities whose target is not where they are; return how many."""
     began = time.perf_counter()
     state.split_number += 1

@@ -31,7 +31,7 @@ HISTORY = 10_000
 ARRIVAL = "grove.arrival"
 ORIGIN = "grove.origin"
 PINNED = "grove.pinned"
-ENGINE_COLUMNS = {
+ENGINE_COLUMNS: dict[str, np.dtype[Any]] = {
     ARRIVAL: np.dtype("<i8"),
     ORIGIN: np.dtype("<i4"),
     PINNED: np.dtype("?"),

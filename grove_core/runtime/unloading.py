@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-
 from grove_core.base.errors import DeadlineExceeded, UnloadRefused, WorkerError
 from grove_core.base.events import EventKind
 from grove_core.base.records import Memory, Role, UnloadReport
@@ -35,7 +34,9 @@ def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> Unloa
         raise UnloadRefused(reason, module=state.name, version=loaded.version)
     if state.role(loaded.version) is Role.STABLE and len(state.versions) > 1:
         raise UnloadRefused(
-            "it is the stable version; give another one the weight 1 first", module=state.name, version=loaded.version
+            "it is the stable version; give another one the weight 1 first",
+            module=state.name,
+            version=loaded.version,
         )
     limit = context.settings.idle_deadline_seconds
     end = time.monotonic() + limit
@@ -79,9 +80,7 @@ def end_version(
     tables = discard(context, state, loaded)
     after = context.isolation.memory()
     returned = None if before is None or after is None else before - after + tables
-    report = UnloadReport(
-        state.name, loaded.version, had, returned, (time.perf_counter() - began) * 1000, idle_seconds
-    )
+    report = UnloadReport(state.name, loaded.version, had, returned, (time.perf_counter() - began) * 1000, idle_seconds)
     context.emit(
         kind,
         state.name,

@@ -77,6 +77,7 @@ class Coexistence:
     def run(self) -> Result:
         """Play the phases. One that meets a `GroveError` ends the run; its message stands in the phase."""
         phase = self._seen.phases[0]
+        phase.started = True
         try:
             with DebugEngine(
                 self._settings, clock=self._clock, plugins=self._plugins, isolation=self._isolation
@@ -90,6 +91,7 @@ class Coexistence:
                     after_tick=self._after_tick,
                 )
                 for phase in self._seen.phases:
+                    phase.started = True
                     live.play(phase)
         except GroveError as error:
             phase.error = f"{type(error).__name__}: {error}"
@@ -110,9 +112,7 @@ class Realtime:
         time.sleep(max(0.0, self._start + seconds - now))
 
 
-def run_command(
-    entities: int, fault: InjectedKind, realtime: bool, json_path: Path | None, settings: Settings
-) -> int:
+def run_command(entities: int, fault: InjectedKind, realtime: bool, json_path: Path | None, settings: Settings) -> int:
     """Run it for the command line: text on standard output, a bar on a terminal, JSON where it is asked for.
 
     Returns:
@@ -127,13 +127,9 @@ def run_command(
     click.echo(render(result).encode(encoding, "replace").decode(encoding))
     if json_path is not None:
         try:
-            json_path.write_bytes(
-                msgspec.json.format(msgspec.json.encode(result.document()), indent=2) + b"\n"
-            )
+            json_path.write_bytes(msgspec.json.format(msgspec.json.encode(result.document()), indent=2) + b"\n")
         except OSError as error:
-            click.echo(
-                f"cannot write {json_path}: {error.strerror}; name a file that can be written", err=True
-            )
+            click.echo(f"cannot write {json_path}: {error.strerror}; name a file that can be written", err=True)
             return 1
     return 0 if result.passed else 1
 

@@ -27,9 +27,7 @@ class Area:
         """Read a line such as `7f2a1000-7f2a3000 rw-s 00001000 00:01 2053  /memfd:gamelogic (deleted)`."""
         addresses, permissions, offset, _, inode, *name = line.split(maxsplit=5)
         start, _, stop = addresses.partition("-")
-        return cls(
-            int(start, 16), int(stop, 16), permissions, int(offset, 16), int(inode), "".join(name).strip()
-        )
+        return cls(int(start, 16), int(stop, 16), permissions, int(offset, 16), int(inode), "".join(name).strip())
 
     @property
     def writable(self) -> bool:

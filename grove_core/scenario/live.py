@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from grove_core.base.clock import ManualClock
     from grove_core.base.records import RollbackReport, VersionMetrics
+    from grove_core.base.versions import Requirement
     from grove_core.parts.settings import Settings
 
 MODULE = "gamelogic"
@@ -95,7 +96,6 @@ class LiveRun:
             GroveError: a call on the engine failed; what was seen until then stays written down.
         """
         self._phase = phase
-        phase.started = True
         acts = {
             Phase.BASELINE: self._baseline,
             Phase.CANARY: self._canary,
@@ -169,7 +169,7 @@ class LiveRun:
 
     def _split(self, percent: Counts) -> None:
         """Set a split, count what became of it, and tell the reference."""
-        weights = {str(self._versions[major]): part / 100 for major, part in percent.items()}
+        weights: dict[Requirement, float] = {self._versions[major]: part / 100 for major, part in percent.items()}
         report = self._engine.set_traffic_split(MODULE, weights)
         counts = self._counts(self._locate())
         counts = {major: counts.get(major, 0) for major in counts.keys() | percent.keys()}
@@ -282,9 +282,7 @@ def _mean_ms(before: VersionMetrics, after: VersionMetrics) -> float | None:
     ticks = after.ticks - before.ticks
     if ticks <= 0 or after.avg_process_time_ms is None:
         return None
-    return (
-        after.ticks * after.avg_process_time_ms - before.ticks * (before.avg_process_time_ms or 0.0)
-    ) / ticks
+    return (after.ticks * after.avg_process_time_ms - before.ticks * (before.avg_process_time_ms or 0.0)) / ticks
 
 
 def _said_of(version: Version, sentences: Iterable[str]) -> list[str]:

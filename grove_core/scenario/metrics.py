@@ -113,9 +113,7 @@ def thresholds(seen: Seen) -> dict[Metric, Threshold]:
     """Return what every metric is held against."""
     return {
         Metric.VERSION_LOAD_TIME_MS: Threshold(below=200.0),
-        Metric.CANARY_ACCURACY: Threshold(
-            target=CANARY_PERCENT, within=tolerance(*seen.phases[Phase.CANARY].splits)
-        ),
+        Metric.CANARY_ACCURACY: Threshold(target=CANARY_PERCENT, within=tolerance(*seen.phases[Phase.CANARY].splits)),
         Metric.TRAFFIC_SPLIT_ACCURACY: Threshold(target=0.0, within=tolerance(*seen.splits)),
         Metric.STATE_MIGRATION_TIME_MS: Threshold(below=500.0),
         Metric.MIGRATION_DATA_LOSS: Threshold(target=0.0),
@@ -142,18 +140,14 @@ def measure(seen: Seen) -> Metrics:
         Metric.VERSION_LOAD_TIME_MS: max((load.ms for load in seen.loads), default=None),
         Metric.CANARY_ACCURACY: _canary_percent(seen),
         Metric.TRAFFIC_SPLIT_ACCURACY: max((split.deviation for split in seen.splits), default=None),
-        Metric.STATE_MIGRATION_TIME_MS: max(
-            [*seen.migration_ms, *(split.ms for split in seen.splits)], default=None
-        ),
+        Metric.STATE_MIGRATION_TIME_MS: max([*seen.migration_ms, *(split.ms for split in seen.splits)], default=None),
         Metric.MIGRATION_DATA_LOSS: _data_loss(seen),
         Metric.MIGRATION_STEPS: len(ramp.splits) if ramp.started else None,
         Metric.RAMP_TICK_P99_MS: float(np.percentile(ramp.tick_ms, 99)) if ramp.tick_ms else None,
         Metric.ROLLBACK_TIME_MS: rollback.rollback_ms if rollback else None,
         Metric.ROLLBACK_DOWNTIME_MS: rollback.downtime_ms if rollback else None,
         Metric.STATE_RECOVERY: 100 * recovered.right / seen.entities if recovered else None,
-        Metric.MEMORY_ISOLATION: min(
-            (_isolation(check, seen.entities) for check in seen.checks), default=None
-        ),
+        Metric.MEMORY_ISOLATION: min((_isolation(check, seen.entities) for check in seen.checks), default=None),
         Metric.GC_TRIGGER_TIME_S: collection.idle_seconds if collection else None,
         Metric.GC_EFFICIENCY: _gc_efficiency(seen),
         Metric.GC_TIME_MS: collection.ms if collection else None,
@@ -220,9 +214,7 @@ def _automatic(report: RollbackReport, fault: InjectedKind) -> bool:
 
 
 def _only_the_injected_fault(seen: Seen) -> bool:
-    faults = [
-        (phase.phase, fault.version.major, fault.kind) for phase in seen.phases for fault in phase.faults
-    ]
+    faults = [(phase.phase, fault.version.major, fault.kind) for phase in seen.phases for fault in phase.faults]
     return faults == [(Phase.ROLLBACK, 2, FAULT_SEEN[seen.fault])]
 
 

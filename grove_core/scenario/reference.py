@@ -150,7 +150,5 @@ def _same_bits(found: NDArray[Any], expected: NDArray[Any]) -> NDArray[np.bool_]
     if found.dtype != expected.dtype:
         return np.zeros(len(expected), np.bool_)
     bits = np.dtype(f"u{expected.dtype.itemsize}")
-    same: NDArray[np.bool_] = np.ascontiguousarray(found).view(bits) == np.ascontiguousarray(expected).view(
-        bits
-    )
+    same: NDArray[np.bool_] = np.ascontiguousarray(found).view(bits) == np.ascontiguousarray(expected).view(bits)
     return same

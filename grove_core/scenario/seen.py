@@ -73,9 +73,7 @@ class SplitSeen:
         if not entities:
             return 100.0
         majors = counts.keys() | self.percent.keys()
-        return max(
-            abs(100 * counts.get(major, 0) / entities - self.percent.get(major, 0)) for major in majors
-        )
+        return max(abs(100 * counts.get(major, 0) / entities - self.percent.get(major, 0)) for major in majors)
 
 
 @dataclass(frozen=True)

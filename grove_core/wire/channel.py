@@ -93,9 +93,7 @@ class Channel(Generic[Incoming]):
     def receive_now(self) -> tuple[Incoming, list[int]] | None:
         """Return a message that has arrived, or None. Raises as `receive` does."""
         try:
-            length, ancillary, flags, _ = self.socket.recvmsg_into(
-                [self._buffer], _ANCILLARY, socket.MSG_CMSG_CLOEXEC
-            )
+            length, ancillary, flags, _ = self.socket.recvmsg_into([self._buffer], _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return None
         except OSError as error:

@@ -41,6 +41,8 @@ from grove_core.worker.views import map_columns
 
 WARM_UP_ROWS = 8
 WARM_UP_SECONDS = 1 / 60
+STAGES: dict[type, str] = {Load: "import", Prepare: "initialize", Tick: "process"}
+"""What a version was doing, by the message it was doing it for."""
 
 
 def run(end: socket.socket) -> int:
@@ -52,6 +54,7 @@ def run(end: socket.socket) -> int:
             message, descriptors = channel.receive(None)
         except PeerDied:
             return 0
+        answer: Any
         try:
             if isinstance(message, Load):
                 hosted, answer = Hosted.load(message)
@@ -193,7 +196,7 @@ def raised(where: str, error: BaseException) -> Raised:
 
 
 def _stage(message: Any) -> str:
-    return {Load: "import", Prepare: "initialize", Tick: "process"}.get(type(message), type(message).__name__.lower())
+    return STAGES.get(type(message), type(message).__name__.lower())
 
 
 def _keeps_document(module: Module) -> bool:

@@ -15,7 +15,14 @@ from grove_core.wire.messages import Slot
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mmap.restype = ctypes.c_void_p
-_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+_libc.mmap.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_long,
+]
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -46,7 +53,7 @@ def map_columns(slots: Sequence[Slot], writable: int, read_only: int) -> Columns
         _libc.madvise(address, slot.length, mmap.MADV_DONTFORK)
         memory = (ctypes.c_char * slot.length).from_address(address)
         dtype = np.dtype(slot.dtype)
-        column = np.frombuffer(memory, dtype, slot.length // dtype.itemsize)
+        column = np.frombuffer(memoryview(memory).cast("B"), dtype, slot.length // dtype.itemsize)
         column.flags.writeable = slot.writable
         columns[slot.name] = column
     return columns

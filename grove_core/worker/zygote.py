@@ -64,9 +64,7 @@ def _fork(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own
         os.close(pidfd)
 
 
-def _become_worker(
-    channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int]
-) -> None:
+def _become_worker(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int]) -> None:
     """Leave the zygote behind, and never return to its loop."""
     status = 70  # EX_SOFTWARE, unless the worker ends as it should
     try:
@@ -98,7 +96,6 @@ def _reap(channel: Channel[ToZygote]) -> None:
 
 def _nothing(_signal: int, _frame: object) -> None:
     """Have SIGCHLD wake the poll, and no more."""
-
 
 
 if __name__ == "__main__":

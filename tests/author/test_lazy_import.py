@@ -15,17 +15,13 @@ HEAVY = ("pluggy", "click", "rich", "structlog", "packaging", "importlib_metadat
 def loaded_after(statement: str) -> set[str]:
     """Run a statement in a fresh interpreter and return the names of all modules that are loaded then."""
     code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     return set(done.stdout.split())
 
 
 def test_an_author_imports_nothing_heavy() -> None:
     # Against the bare interpreter: what a .pth file of the environment loads is not our doing.
-    ours = loaded_after("from grove_core import Module, Schema, Lens, Add") - loaded_after(
-        "import numpy, msgspec"
-    )
+    ours = loaded_after("from grove_core import Module, Schema, Lens, Add") - loaded_after("import numpy, msgspec")
     assert "grove_core.author.module" in ours
     assert not [name for name in ours if name.split(".")[0] in HEAVY]
     assert not [name for name in ours if name.startswith(("grove_core.parts", "grove_core.wire"))]

@@ -30,9 +30,7 @@ def test_a_lens_crosses_the_wire_as_it_is(lens: Lens) -> None:
 
 
 def test_what_is_no_step_does_not_cross() -> None:
-    sent = msgspec.msgpack.encode(
-        {"source": "==1", "target": "==2", "steps": [{"type": "Explode", "name": "x"}]}
-    )
+    sent = msgspec.msgpack.encode({"source": "==1", "target": "==2", "steps": [{"type": "Explode", "name": "x"}]})
     with pytest.raises(msgspec.ValidationError, match="Explode"):
         msgspec.msgpack.decode(sent, type=Lens)
 

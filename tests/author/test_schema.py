@@ -62,9 +62,7 @@ def test_the_wire_is_held_to_the_same_rules() -> None:
             Schema.of(specs)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["O", "S4", "U4", "c8", "c16", "M8[s]", "m8[s]", "V8", "f4,f4", "(2,)f4", "g"]
-)
+@pytest.mark.parametrize("dtype", ["O", "S4", "U4", "c8", "c16", "M8[s]", "m8[s]", "V8", "f4,f4", "(2,)f4", "g"])
 def test_a_dtype_that_a_column_cannot_have_is_refused(dtype: str) -> None:
     with pytest.raises(SchemaError, match="column 'x'"):
         Schema(x=dtype)

@@ -64,9 +64,7 @@ def test_a_key_is_refused_unless_it_is_module_at_version() -> None:
 
 
 release = st.lists(st.integers(0, 99), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
-versions = st.builds("{}{}".format, release, st.sampled_from(["", "a1", "b2", "rc3", ".dev4", ".post5"])).map(
-    Version
-)
+versions = st.builds("{}{}".format, release, st.sampled_from(["", "a1", "b2", "rc3", ".dev4", ".post5"])).map(Version)
 modules = st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True)
 
 

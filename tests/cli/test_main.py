@@ -47,9 +47,7 @@ def test_help_imports_nothing_heavy() -> None:
         f"try:\n    {RUN}\nexcept SystemExit as end:\n    assert not end.code\n"
         "print('MODULES', *sorted(set(sys.modules) - before))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     shown, _, loaded = done.stdout.partition("MODULES")
     assert "versions" in shown
     heavy = {"rich", "pluggy", "importlib_metadata", "structlog", "packaging"}
@@ -89,9 +87,7 @@ def test_version_is_the_distributions() -> None:
     assert result.output == f"grove {expected}\n"
 
 
-@pytest.mark.parametrize(
-    "arguments", [["nothing"], ["--nothing"], ["versions", "-o", "xml"], ["versions", "a", "b"]]
-)
+@pytest.mark.parametrize("arguments", [["nothing"], ["--nothing"], ["versions", "-o", "xml"], ["versions", "a", "b"]])
 def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == ExitCode.USAGE
@@ -109,9 +105,7 @@ def test_a_wrong_command_line_exits_with_2(arguments: list[str]) -> None:
         (GroveError("x"), 1),
     ],
 )
-def test_an_error_of_ours_is_one_line_and_a_code(
-    error: GroveError, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_ours_is_one_line_and_a_code(error: GroveError, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     error.message = "what\n  where\twhy"
 
     @click.command()

@@ -112,6 +112,4 @@ def test_the_built_in_parts_come_through_the_same_hooks() -> None:
         ("isolation", "process"),
     }
     assert shown["grove-core:discovery"]["versions"] is not None
-    assert [
-        each["errors"] for each in shown.values() if each["distribution"] == "grove-core" and each["errors"]
-    ] == []
+    assert [each["errors"] for each in shown.values() if each["distribution"] == "grove-core" and each["errors"]] == []

@@ -45,9 +45,7 @@ def expected(value, dtype):
 
 def same(array, values):
     got = array.tolist()
-    return len(got) == len(values) and all(
-        a == b or (a != a and b != b) for a, b in zip(got, values, strict=True)
-    )
+    return len(got) == len(values) and all(a == b or (a != a and b != b) for a, b in zip(got, values, strict=True))
 
 
 @given(st.data(), dtypes, dtypes)

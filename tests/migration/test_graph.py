@@ -144,9 +144,7 @@ def test_check_names_both_versions():
 def test_a_lens_that_does_not_fit_stops_only_its_own_pair():
     made = graph(("1.0", A), ("1.1", Schema(z="f4")), ("2.0", AB, UP1))
     assert way(made, "1.0", "2.0") == ["1.0", "2.0"]
-    with pytest.raises(
-        NoLensPath, match=r"Some lenses do not fit: the lens .* from 1\.1 to 2\.0: column 'z'"
-    ):
+    with pytest.raises(NoLensPath, match=r"Some lenses do not fit: the lens .* from 1\.1 to 2\.0: column 'z'"):
         made.path(Version("1.1"), Version("2.0"))
 
 
@@ -179,9 +177,7 @@ def test_an_unknown_version():
     ):
         with pytest.raises(UnknownVersion) as caught:
             call(Version("2.0"))
-        assert (
-            str(caught.value) == "game@2.0: its schema is not known, only those of: 1.0; install or load it"
-        )
+        assert str(caught.value) == "game@2.0: its schema is not known, only those of: 1.0; install or load it"
 
 
 def test_removing_a_version_takes_its_lenses_along():
@@ -196,8 +192,5 @@ def test_a_side_that_is_no_specifier_changes_nothing():
     made = graph(("1.0", A))
     with pytest.raises(LensError) as caught:
         made.add(Endpoint(Version("2.0"), AB), [Lens("1", "==2.*", [Add("b")])])
-    assert (
-        str(caught.value)
-        == "game@2.0: the lens '1' -> '==2.*': '1' is no specifier; write one such as '==1.*'"
-    )
+    assert str(caught.value) == "game@2.0: the lens '1' -> '==2.*': '1' is no specifier; write one such as '==1.*'"
     assert made.versions == (Version("1.0"),)

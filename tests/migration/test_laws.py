@@ -257,14 +257,9 @@ def webs(draw):
         lenses.append(Lens(f"=={low}", f"=={high}", steps))
         joined.append((low, high))
     for version in versions:
-        graph.add(
-            Endpoint(version, Schema(**{_named(has[version], key): "f4" for key in has[version]})), lenses
-        )
+        graph.add(Endpoint(version, Schema(**{_named(has[version], key): "f4" for key in has[version]})), lenses)
         graph.check(version)
-    holds = {
-        (version, key): number
-        for number, (version, key) in enumerate((v, k) for v in versions for k in has[v])
-    }
+    holds = {(version, key): number for number, (version, key) in enumerate((v, k) for v in versions for k in has[v])}
     for _ in versions:
         for low, high in joined:
             for key in has[low].keys() & has[high].keys():

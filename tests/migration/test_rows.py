@@ -242,7 +242,5 @@ def test_other_columns_than_the_versions_are_refused(columns):
 def test_other_lengths_are_refused():
     with pytest.raises(InvalidColumns, match=r"x has the shape \(3,\); the batch has 2 rows"):
         Batch(2, {"x": f4(1, 2, 3)})
-    with pytest.raises(
-        InvalidColumns, match=r"1\.0\.0:y:<f4 \(valid\) has the shape \(1,\); the batch has 2 rows"
-    ):
+    with pytest.raises(InvalidColumns, match=r"1\.0\.0:y:<f4 \(valid\) has the shape \(1,\); the batch has 2 rows"):
         Batch(2, {}, {Carried(V1, "y", "<f4"): CarriedValues(f4(1, 2), np.ones(1, bool))})

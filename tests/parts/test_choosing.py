@@ -93,8 +93,7 @@ def test_a_sound_one_that_fits_is_taken_before_a_broken_one() -> None:
 
 def test_a_claimed_one_says_who_claims_it() -> None:
     rivals = [
-        ConflictingRecord("ledger", Version("2.0"), name, "p:M", "here", error="claimed by a and by b")
-        for name in "ab"
+        ConflictingRecord("ledger", Version("2.0"), name, "p:M", "here", error="claimed by a and by b") for name in "ab"
     ]
     with pytest.raises(ConflictingPackages, match="claimed by a and by b"):
         choose(rivals, "ledger", 2)
@@ -137,9 +136,7 @@ versions = st.builds(
 
 
 @given(st.lists(versions, min_size=1, unique=True), numbers, st.randoms())
-def test_a_major_means_its_highest_final_in_any_order(
-    given_: list[str], major: int, shuffle: random.Random
-) -> None:
+def test_a_major_means_its_highest_final_in_any_order(given_: list[str], major: int, shuffle: random.Random) -> None:
     fitting = [v for v in map(Version, given_) if v.major == major and not v.is_prerelease]
     shuffle.shuffle(given_)
     if fitting:

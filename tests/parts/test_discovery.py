@@ -80,9 +80,7 @@ def test_a_folder_that_is_not_there_or_empty_holds_nothing(tmp_path: Path) -> No
 
 
 def test_one_package_may_give_several_modules(package: Package) -> None:
-    text = (
-        "[grove_core.modules]\nledger = pkg:Ledger\naudit = pkg:Audit\n[console_scripts]\nledger = pkg:main\n"
-    )
+    text = "[grove_core.modules]\nledger = pkg:Ledger\naudit = pkg:Audit\n[console_scripts]\nledger = pkg:main\n"
     folder = package(import_name="pkg", entry_points=text)
     assert [(record.module, record.error) for record in found(folder)] == [("audit", None), ("ledger", None)]
 
@@ -234,9 +232,7 @@ def test_on_sys_path_it_is_not(package: Package, monkeypatch: pytest.MonkeyPatch
 def test_a_parent_package_that_both_installed_is_refused(package: Package, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for version in ("1.0.0", "2.0.0"):
-        package(
-            version=version, import_name=f"games.v{version[0]}", files={"games/__init__.py": ""}, into=site
-        )
+        package(version=version, import_name=f"games.v{version[0]}", files={"games/__init__.py": ""}, into=site)
     errors = [record.error for record in found(site)]
     assert all(error is not None and "the import package games is claimed" in error for error in errors)
 
@@ -287,9 +283,7 @@ def test_collect_refuses_what_two_plugins_tell_in_contradiction(package: Package
         assert "grove-two" in (record.error or "")
 
 
-def test_a_third_claim_is_refused_like_the_two_before_it(
-    package: Package, installed: type, tmp_path: Path
-) -> None:
+def test_a_third_claim_is_refused_like_the_two_before_it(package: Package, installed: type, tmp_path: Path) -> None:
     site = tmp_path / "site"
     for name in ("one", "two"):
         package(distribution=f"grove-{name}", import_name=name, into=site)

@@ -93,9 +93,7 @@ def test_a_name_that_two_plugins_register_names_both() -> None:
     class Others(Routes):
         pass
 
-    with pytest.raises(
-        DuplicateName, match=r"'mine' is registered by (Routes and by Others|Others and by Routes)"
-    ):
+    with pytest.raises(DuplicateName, match=r"'mine' is registered by (Routes and by Others|Others and by Routes)"):
         catalogue(Routes("mine", Weighted), Others("mine", Weighted))
 
 
@@ -111,11 +109,7 @@ def test_a_plugin_that_fails_is_told_and_the_others_count(answer: Any) -> None:
 
 def test_each_implementation_is_called_once_and_by_itself() -> None:
     manager, _ = make_plugin_manager([Routes("a", Weighted), Answers(RuntimeError()), Routes("b", Weighted)])
-    ours = [
-        (name, result)
-        for name, result in each_result(manager, "grove_register_routers")
-        if ":" not in name[:20]
-    ]
+    ours = [(name, result) for name, result in each_result(manager, "grove_register_routers") if ":" not in name[:20]]
     assert sum(isinstance(result, PluginFailed) for _, result in ours) == 1
     assert {key for _, result in ours if isinstance(result, dict) for key in result} >= {"a", "b"}
     assert len({name for name, _ in ours}) == len(ours), "two objects of one class have names of their own"
@@ -126,9 +120,7 @@ def test_installed_plugins_are_loaded_and_broken_ones_told(
 ) -> None:
     def install(name: str, source: str, target: str | None = None) -> None:
         entry = ENTRY.format(name=name, target=target or f"plugin_{name}")
-        folder = package(
-            distribution=f"dist-{name}", import_name=f"plugin_{name}", source=source, entry_points=entry
-        )
+        folder = package(distribution=f"dist-{name}", import_name=f"plugin_{name}", source=source, entry_points=entry)
         monkeypatch.syspath_prepend(str(folder))
 
     install("sound", SOUND)

@@ -49,9 +49,7 @@ def test_modules_of_a_data_folder_come_along_and_scripts_stay(tmp_path: Path) ->
         },
     )
     unpack(path, tmp_path / "into")
-    files = sorted(
-        str(f.relative_to(tmp_path / "into")) for f in (tmp_path / "into").rglob("*") if f.is_file()
-    )
+    files = sorted(str(f.relative_to(tmp_path / "into")) for f in (tmp_path / "into").rglob("*") if f.is_file())
     assert files == ["a-1.dist-info/METADATA", "a/__init__.py", "a/b.py"]
 
 
@@ -68,9 +66,7 @@ def broken_checksum(good: bytes) -> bytes:
     return good.replace(b"the content", b"THE CONTENT")
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda good: good[:40], lambda good: b"", lambda good: b"no zip", broken_checksum]
-)
+@pytest.mark.parametrize("damage", [lambda good: good[:40], lambda good: b"", lambda good: b"no zip", broken_checksum])
 def test_a_damaged_wheel_leaves_nothing(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", "a.py": "the content"})
     good = path.read_bytes()

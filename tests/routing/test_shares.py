@@ -126,9 +126,7 @@ def test_births_are_given_one_by_one_to_the_largest_deficit(values, data):
     assert for_births(values, counts, births).tolist() == expected.tolist()
 
 
-ids = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=50, unique=True).map(
-    lambda v: np.array(v, np.int64)
-)
+ids = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=50, unique=True).map(lambda v: np.array(v, np.int64))
 
 
 @given(ids, st.text(max_size=10), st.randoms())

@@ -27,9 +27,7 @@ OWN = OwnTable(
 )
 
 
-def area(
-    permissions: str, offset: int, pages: int, *, inode: int = INODE, name: str = "/memfd:t (deleted)"
-) -> Area:
+def area(permissions: str, offset: int, pages: int, *, inode: int = INODE, name: str = "/memfd:t (deleted)") -> Area:
     return Area(0x1000, 0x1000 + pages * PAGE, permissions, offset * PAGE, inode, name)
 
 

@@ -31,9 +31,7 @@ class GameLogic(Module):
     outside [0, 1000], or another entity has `dx*dx + dy*dy < r*r` with `r = float32(radius)`.
     """
 
-    schema = Schema(
-        x="f4", y="f4", vx="f4", vy="f4", collided="?", mass=Column("f4", default=1.0), constant=("vx",)
-    )
+    schema = Schema(x="f4", y="f4", vx="f4", vy="f4", collided="?", mass=Column("f4", default=1.0), constant=("vx",))
     lenses = (Lens("==2.*", "==3.*", [Add("mass")]),)
 
     def __init__(self) -> None:

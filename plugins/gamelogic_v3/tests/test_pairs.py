@@ -36,9 +36,7 @@ near = st.floats(-4, 4, width=32)
 grid = st.integers(-12, 12).map(lambda k: k / 4)
 """Multiples of a quarter: many pairs are exactly a radius apart."""
 anything = st.floats(width=32, allow_nan=True, allow_infinity=True)
-far = st.builds(
-    lambda base, step: np.float32(base + step), st.sampled_from([-3e9, -1e9, 1e9, 3e9, 1e30]), near
-)
+far = st.builds(lambda base, step: np.float32(base + step), st.sampled_from([-3e9, -1e9, 1e9, 3e9, 1e30]), near)
 radii = st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0, 3.0]) | st.floats(0, 5, width=32)
 
 
