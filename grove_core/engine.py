@@ -20,7 +20,6 @@ from grove_core.base.records import (
     LoadReport,
     MigrationRecord,
     MigrationReport,
-    MoveCause,
     RollbackReport,
     SplitReport,
     TickReport,
@@ -31,7 +30,7 @@ from grove_core.base.records import (
 from grove_core.base.versions import Requirement, matching
 from grove_core.parts.contracts import Isolation
 from grove_core.parts.discovery import choose, collect
-from grove_core.parts.plugins import Catalogue, PartKind, make_plugin_manager
+from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.settings import Settings
 from grove_core.runtime import loading, queries, split, unloading
 from grove_core.runtime.context import Context
@@ -39,7 +38,7 @@ from grove_core.runtime.graphs import complete_graph
 from grove_core.runtime.moves import settle
 from grove_core.runtime.packages import Packages
 from grove_core.runtime.roles import release, settle_roles
-from grove_core.runtime.rollback import go_back
+from grove_core.runtime.rollback import go_back_by_hand
 from grove_core.runtime.state import Condition, ModuleState
 from grove_core.runtime.tick import tick
 from grove_core.runtime.turns import Turns
@@ -71,20 +70,13 @@ class MultiVersionEngine:
     ) -> None:
         settings = settings or Settings()
         self._manager, self.plugin_records = make_plugin_manager(plugins)
-        self._catalogue = Catalogue(self._manager)
-        make = self._catalogue.make
-        # Parts that need no process are made first, so that a wrong name leaves nothing behind.
-        make(PartKind.ROUTER, settings.router.use, settings.router.options)
-        fault_policy = make(PartKind.FAULT_POLICY, settings.fault_policy.use, settings.fault_policy.options)
-        holds = {name: make(PartKind.HOLD, name, {}) for name in settings.holds}
+        catalogue = Catalogue(self._manager)
         self._own_isolation = isolation is None
         self._context = Context(
             settings=settings,
             clock=clock or SystemClock(),
-            catalogue=self._catalogue,
-            isolation=isolation or make(PartKind.ISOLATION, settings.isolation.use, settings.isolation.options),
-            fault_policy=fault_policy,
-            holds=holds,
+            catalogue=catalogue,
+            isolation=isolation,
             faults_allowed=self.faults_allowed,
         )
         self._states: dict[str, ModuleState] = {}
@@ -94,7 +86,7 @@ class MultiVersionEngine:
         for record in self.plugin_records:
             if record.error is not None:
                 self._context.emit(EventKind.PLUGIN_FAILED, plugin=record.name, error=record.error)
-        for failure in self._catalogue.failures:
+        for failure in catalogue.failures:
             self._context.emit(EventKind.PLUGIN_FAILED, plugin=failure.plugin, error=failure.message)
 
     def __enter__(self) -> Self:
@@ -143,7 +135,7 @@ class MultiVersionEngine:
         """
         began = time.perf_counter()
         with self._turns.take("load_module_version"):
-            state = self._states.get(module) or self._new_state(module)
+            state = self._states.get(module) or ModuleState(module, self._context.make_router())
             settle(state)
             others = {name: sorted(one.versions) for name, one in self._states.items()}
             try:
@@ -229,23 +221,8 @@ class MultiVersionEngine:
         began = time.perf_counter()
         with self._turns.take("rollback"):
             state = self._state(module)
-            target = self._known(state, target_version)
-            release(self._context, state, target)
-            sources = [loaded for loaded in state.ordered if loaded.version != target]
             complete_graph(self._context, state, self.versions)
-            recovered = go_back(self._context, state, sources, target, None, MoveCause.ROLLBACK, 0.0)
-            assert recovered.report is not None
-            report = recovered.report(True, began, max_downtime_ms)
-            self._context.emit(
-                EventKind.ROLLED_BACK,
-                module,
-                target,
-                source=[str(version) for version in report.from_versions],
-                entities=report.entities,
-                rollback_ms=round(report.rollback_ms, 3),
-                within_limit=report.within_limit,
-            )
-            return report
+            return go_back_by_hand(self._context, state, target_version, began, max_downtime_ms)
 
     def enable_auto_gc(self, module: str, unused_threshold_seconds: float = 60.0) -> None:
         """Unload versions by themselves once they have been unused for so long, by the clock.
@@ -255,9 +232,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("enable_auto_gc"):
             state = self._state(module)
-            choice = self._context.settings.gc_policy
-            options = {**choice.options, "unused_threshold_seconds": unused_threshold_seconds}
-            state.gc_policy = self._catalogue.make(PartKind.GC_POLICY, choice.use, options)
+            state.gc_policy = self._context.make_gc_policy(unused_threshold_seconds)
             self._context.emit(EventKind.GC_ENABLED, module, threshold_seconds=unused_threshold_seconds)
 
     def disable_auto_gc(self, module: str) -> None:
@@ -406,10 +381,6 @@ class MultiVersionEngine:
                 self._context.isolation.close()
             self._packages.close()
 
-    def _new_state(self, module: str) -> ModuleState:
-        choice = self._context.settings.router
-        return ModuleState(module, self._catalogue.make(PartKind.ROUTER, choice.use, choice.options))
-
     def _state(self, module: str) -> ModuleState:
         state = self._states.get(module)
         if state is None:
@@ -420,13 +391,6 @@ class MultiVersionEngine:
 
     def _all(self, state: ModuleState) -> list[ModuleState]:
         return list({**self._states, state.name: state}.values())
-
-    def _known(self, state: ModuleState, requirement: Requirement) -> Version:
-        """Find a version that is or was loaded: the loaded one that fits, else the highest known."""
-        if loaded := matching(requirement, state.versions):
-            return state.resolve(requirement).version if len(loaded) > 1 else loaded[0]
-        was_loaded = matching(requirement, state.configs)
-        return was_loaded[-1] if was_loaded else state.resolve(requirement).version
 
 
 def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from packaging.version import Version
 
 from grove_core.base.clock import Clock
 from grove_core.base.events import Event, EventKind
-from grove_core.parts.contracts import FaultPolicy, Hold, Isolation
-from grove_core.parts.plugins import Catalogue
-from grove_core.parts.settings import Settings
+from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Router
+from grove_core.parts.plugins import Catalogue, PartKind
+from grove_core.parts.settings import Choice, Settings
 
 EVENTS = 10_000
 """How many events an engine remembers."""
@@ -35,7 +35,18 @@ TROUBLE = frozenset(
 
 
 class Context:
-    """The engine's parts, as its verbs see them."""
+    """The engine's parts, as its verbs see them.
+
+    Args:
+        settings: which parts, which limits.
+        clock: decides; see `grove_core.base.clock`.
+        catalogue: what plugins register.
+        isolation: where versions run; None for what the settings choose.
+        faults_allowed: whether faults may be injected.
+
+    Raises:
+        UnknownPart, PluginFailed: the settings name what cannot be made; nothing was started.
+    """
 
     def __init__(
         self,
@@ -43,20 +54,35 @@ class Context:
         settings: Settings,
         clock: Clock,
         catalogue: Catalogue,
-        isolation: Isolation,
-        fault_policy: FaultPolicy,
-        holds: dict[str, Hold],
+        isolation: Isolation | None,
         faults_allowed: bool,
     ) -> None:
         self.settings = settings
         self.clock = clock
         self.catalogue = catalogue
-        self.isolation = isolation
-        self.fault_policy = fault_policy
-        self.holds = holds
         self.faults_allowed = faults_allowed
+        self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
+        self.fault_policy: FaultPolicy = self._make(PartKind.FAULT_POLICY, settings.fault_policy)
+        self.make_router()  # a wrong name is found now, before anything is started
+        self.isolation: Isolation = isolation or self._make(PartKind.ISOLATION, settings.isolation)
         self.events: deque[Event] = deque(maxlen=EVENTS)
         self._log = structlog.get_logger("grove")
+
+    def make_router(self) -> Router:
+        """Make the router that the settings choose, for one module."""
+        router: Router = self._make(PartKind.ROUTER, self.settings.router)
+        return router
+
+    def make_gc_policy(self, unused_threshold_seconds: float) -> GcPolicy:
+        """Make the collection policy that the settings choose, for one module."""
+        choice = self.settings.gc_policy
+        policy: GcPolicy = self.catalogue.make(
+            PartKind.GC_POLICY, choice.use, {**choice.options, "unused_threshold_seconds": unused_threshold_seconds}
+        )
+        return policy
+
+    def _make(self, kind: PartKind, choice: Choice) -> Any:
+        return self.catalogue.make(kind, choice.use, choice.options)
 
     def emit(self, kind: EventKind, module: str | None = None, version: Version | None = None, **details: Any) -> None:
         """Remember an event and log it, module and version bound."""

@@ -17,7 +17,7 @@ from grove_core.runtime.commit import Effects, apply, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import restart
 from grove_core.runtime.roles import pause, settle_roles
-from grove_core.runtime.rollback import Recovered, go_back
+from grove_core.runtime.rollback import Recovered, go_back, tell
 from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
 from grove_core.runtime.unloading import end_worker
 
@@ -95,7 +95,7 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
     caught_up = _catch_up(context, recovered, recovery)
     if recovered.report is not None:
         recovery.rollbacks.append(recovered.report(caught_up, order.asked_at, DEFAULT_LIMIT_MS))
-        _tell(context, recovery.rollbacks[-1])
+        tell(context, recovery.rollbacks[-1])
 
 
 def _decide(context: Context, state: ModuleState, loaded: LoadedVersion, fault: Fault) -> Decision:
@@ -178,17 +178,3 @@ def _rebuild(loaded: LoadedVersion) -> None:
         np.copyto(table[name], old[name])
     loaded.table = table
     old.abandon()
-
-
-def _tell(context: Context, report: RollbackReport) -> None:
-    context.emit(
-        EventKind.ROLLED_BACK,
-        report.module,
-        report.target,
-        source=[str(version) for version in report.from_versions],
-        entities=report.entities,
-        reloaded=report.reloaded,
-        rollback_ms=round(report.rollback_ms, 3),
-        downtime_ms=None if report.downtime_ms is None else round(report.downtime_ms, 3),
-        within_limit=report.within_limit,
-    )

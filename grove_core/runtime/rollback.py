@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from packaging.version import Version
 
-from grove_core.base.errors import UnknownVersion
+from grove_core.base.errors import InvalidInput, UnknownVersion
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackStep
+from grove_core.base.versions import Requirement, matching
 from grove_core.runtime.context import Context
-from grove_core.runtime.loading import load
+from grove_core.runtime.loading import load, restart
 from grove_core.runtime.moves import Transaction, move, record
-from grove_core.runtime.roles import quarantine, settle_roles
+from grove_core.runtime.roles import quarantine, release, settle_roles
 from grove_core.runtime.state import PINNED, LoadedVersion, ModuleState
 from grove_core.runtime.unloading import discard
 
@@ -89,6 +90,8 @@ def go_back(
 
     reloaded = target not in state.versions
     goal = _reload(context, state, target) if reloaded else state.versions[target]
+    if goal.worker is None:
+        restart(context, state, goal)
     step("reload")
     transaction = Transaction(state)
     state.split_number += 1
@@ -118,6 +121,57 @@ def go_back(
         (time.perf_counter() - decided) * 1000,
     )
     return Recovered(state, goal, rows, unfinished)
+
+
+def go_back_by_hand(
+    context: Context, state: ModuleState, requirement: Requirement, began: float, limit_ms: float
+) -> RollbackReport:
+    """Move every entity of every other version to the one that fits, because somebody said so.
+
+    Args:
+        context: the engine's parts.
+        state: the module.
+        requirement: a version that is loaded, or was.
+        began: the monotonic time at which it was asked for.
+        limit_ms: the downtime it is held against.
+
+    Raises:
+        GroveError: nothing moved.
+    """
+    if not limit_ms > 0:
+        raise InvalidInput(f"max_downtime_ms is {limit_ms!r}; it must be above 0", module=state.name)
+    target = _known(state, requirement)
+    sources = [loaded for loaded in state.ordered if loaded.version != target]
+    recovered = go_back(context, state, sources, target, None, MoveCause.ROLLBACK, 0.0)
+    release(context, state, target)
+    assert recovered.report is not None
+    report = recovered.report(True, began, limit_ms)
+    tell(context, report)
+    return report
+
+
+def tell(context: Context, report: RollbackReport) -> None:
+    """Log a rollback that is finished."""
+    context.emit(
+        EventKind.ROLLED_BACK,
+        report.module,
+        report.target,
+        source=[str(version) for version in report.from_versions],
+        entities=report.entities,
+        reloaded=report.reloaded,
+        rollback_ms=round(report.rollback_ms, 3),
+        downtime_ms=None if report.downtime_ms is None else round(report.downtime_ms, 3),
+        within_limit=report.within_limit,
+    )
+
+
+def _known(state: ModuleState, requirement: Requirement) -> Version:
+    """Find a version that is loaded, else the highest that was."""
+    if not matching(requirement, state.versions):
+        was_loaded = matching(requirement, state.configs)
+        if was_loaded:
+            return was_loaded[-1]
+    return state.resolve(requirement).version
 
 
 def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVersion:
@@ -151,6 +205,6 @@ def _redirect(
     for source in sources:
         reason = fault.message if fault is not None else f"rolled back to {target} by hand"
         quarantine(context, state, source.version, reason)
-        if fault is not None:
+        if fault is not None or source.worker is None:
             discard(context, state, source)
     settle_roles(context, state)
