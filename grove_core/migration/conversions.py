@@ -48,12 +48,12 @@ def _to_float(values: Array, dtype: DType) -> Array:
 
 def _float_to_int(values: Array, dtype: DType) -> Array:
     bounds = np.iinfo(dtype)
-    # A float64 does not hold 2**63 - 1, but it holds the power of two above it.
-    lowest, above = float(bounds.min), float(bounds.max // 2 + 1) * 2
+    # A float64 does not hold 2**63 - 1: the highest is the power of two above it, and is no longer cast.
+    lowest, highest = float(bounds.min), float(bounds.max)
     wide = np.rint(values.astype(np.float64))
-    out = np.where((wide >= lowest) & (wide < above), wide, 0.0).astype(dtype)
+    out = np.where((wide >= lowest) & (wide < highest), wide, 0.0).astype(dtype)
     out[wide < lowest] = bounds.min
-    out[wide >= above] = bounds.max
+    out[wide >= highest] = bounds.max
     return out
 
 

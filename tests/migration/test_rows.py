@@ -205,6 +205,18 @@ def test_a_direct_lens_brings_back_what_a_stepwise_way_converted():
     assert walk(made, there, V3, V1).columns["x"].tolist() == [1.5, 7]
 
 
+def test_an_equal_value_in_another_versions_column_is_no_image():
+    convert = [Cast("x", "i4")]
+    made = graph(
+        [Lens("==1.*", "==2.*", convert), Lens("==2.*", "==3.*", [Drop("x"), Add("x", 2)]),
+         Lens("==1.*", "==3.*", convert)],
+        v1=Schema(x="f4"), v2=Schema(x="i4"), v3=Schema(x="i4"),
+    )  # fmt: skip
+    there = walk(made, Batch(1, {"x": f4(1.5)}), V1, V2, V3)
+    assert there.columns["x"].tolist() == [2]
+    assert walk(made, there, V3, V1).columns["x"].tolist() == [2.0]
+
+
 def test_nothing_of_the_batch_is_written():
     made = graph([Lens("==1.*", "==2.*", [Scale("x", 2), Drop("y"), Add("c")])],
                  v1=Schema(x="f4", y="f4"), v2=Schema(x="f4", c="?"))  # fmt: skip

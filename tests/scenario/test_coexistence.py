@@ -122,7 +122,7 @@ def outcome(
 ) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
     path = tmp_path_factory.mktemp("coexistence") / "result.json"
     done = grove("--fault", "kill", "--json", str(path))
-    return done, json.loads(path.read_text("utf-8"))
+    return done, json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 Outcome = tuple[subprocess.CompletedProcess[str], dict[str, Any]]
