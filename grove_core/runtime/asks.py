@@ -124,18 +124,18 @@ def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> 
     try:
         answer = worker.receive_now()
     except PeerDied:
-        answer = None
-        poll.unregister(descriptor)
-        order.note(_death(order.loaded))
+        problem = _death(order.loaded)
     except WorkerError as error:
-        answer = None
-        poll.unregister(descriptor)
-        order.note(Problem(FaultKind.WRONG_REPLY, error.message))
-    if answer is not None:
-        _take(order, answer)
-    elif descriptor == worker.pidfd:
-        poll.unregister(descriptor)
-        order.note(_death(order.loaded))
+        problem = Problem(FaultKind.WRONG_REPLY, error.message)
+    else:
+        if answer is not None:
+            _take(order, answer)
+            return
+        if descriptor != worker.pidfd:
+            return
+        problem = _death(order.loaded)
+    poll.unregister(descriptor)
+    order.note(problem)
 
 
 def _take(order: Ask, answer: object) -> None:

@@ -175,7 +175,7 @@ class _Report:
             elif major == 1:
                 yield f"    {label(major)}: {ms:.4f}ms/frame (baseline{rows})"
             else:
-                against = f"{100 * (ms / baseline - 1):+.0f}% against v1" if baseline else "v1 not measured"
+                against = f"{round(100 * (ms / baseline - 1)):+d}% against v1" if baseline else "v1 not measured"
                 yield f"    {label(major)}: {ms:.4f}ms/frame ({against}{rows})"
 
     def _loads(self, phase: PhaseSeen) -> Iterator[str]:

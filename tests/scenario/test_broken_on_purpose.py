@@ -412,6 +412,6 @@ def test_no_crashes(second: int) -> None:
 def test_no_crashes_a_kill_in_the_canary_loses_no_entity() -> None:
     result = run(after_tick=killing(2, 20))
     assert_broken(result, Assertion.NO_CRASHES)
-    assert result.seen.phases[Phase.CANARY].check is not None
-    assert result.seen.phases[Phase.CANARY].check.lost == 0
-    assert result.seen.phases[Phase.CANARY].check.right == 100
+    check = result.seen.phases[Phase.CANARY].check
+    assert check is not None
+    assert (check.lost, check.right) == (0, 100)

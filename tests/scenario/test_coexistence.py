@@ -161,7 +161,7 @@ def test_metrics_are_percent_and_have_their_thresholds(outcome: Outcome) -> None
         "total_entities": 100,
     }
     assert {name: metrics[name] for name in exact} == exact
-    limits = {
+    limits: dict[str, dict[str, float]] = {
         "version_load_time_ms": {"below": 200},
         "canary_accuracy": {"target": 10, "within": 2},
         "traffic_split_accuracy": {"target": 0, "within": 2},
