@@ -9,6 +9,7 @@ from packaging.version import Version
 from grove_core.base.errors import InvalidInput, Refused
 from grove_core.base.versions import Requirement
 from grove_core.engine import MultiVersionEngine
+from grove_core.runtime.asks import answers_idle
 from grove_core.runtime.loading import worker_slots
 from grove_core.wire.messages import Inject, InjectedKind, Raised
 
@@ -53,6 +54,9 @@ class DebugEngine(MultiVersionEngine):
                 raise Refused("it has no worker", module=module, version=loaded.version)
             loaded.worker.send(Inject(kind, at, float(seconds)))
             answer = loaded.worker.receive(ANSWER_SECONDS)
+            if loaded.idle_asked and answers_idle(answer):
+                loaded.idle_asked = False
+                answer = loaded.worker.receive(ANSWER_SECONDS)
             if isinstance(answer, Raised):
                 raise InvalidInput(answer.error, module=module, version=loaded.version)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from packaging.version import Version
@@ -144,7 +145,7 @@ class MultiVersionEngine:
                 ready = time.perf_counter()
                 loaded = loading.load(self._context, state, record, _config(config), others)
             finally:
-                self._packages.keep(known.record.path for s in self._all(state) for known in s.descriptions.values())
+                self._keep_packages(state)
             self._states[module] = state
             release(self._context, state, loaded.version)
             now = time.perf_counter()
@@ -170,6 +171,7 @@ class MultiVersionEngine:
             report = unloading.unload(self._context, state, state.resolve(version))
             if not state.versions:
                 del self._states[module]
+                self._keep_packages()
             return report
 
     def set_traffic_split(self, module: str, weights: Mapping[Requirement, float]) -> SplitReport:
@@ -389,8 +391,10 @@ class MultiVersionEngine:
         settle(state)
         return state
 
-    def _all(self, state: ModuleState) -> list[ModuleState]:
-        return list({**self._states, state.name: state}.values())
+    def _keep_packages(self, *states: ModuleState) -> None:
+        """Remove unpacked wheels of which no module knows a version any more."""
+        known = [one for state in (*self._states.values(), *states) for one in state.descriptions.values()]
+        self._packages.keep(one.record.path for one in known)
 
 
 def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -398,4 +402,8 @@ def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:
         return {}
     if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
         raise InvalidInput(f"config must map names to values, not {config!r}")
+    try:
+        msgspec.msgpack.encode(dict(config))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"config must hold numbers, texts, lists and tables only: {error}") from None
     return dict(config)

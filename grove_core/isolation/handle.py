@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from grove_core.base.errors import ProtocolError
+from grove_core.base.errors import DeadlineExceeded, ProtocolError
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import ToEngine
 
@@ -42,6 +43,7 @@ class ProcessWorker:
         self._channel: Channel[ToEngine] = Channel(end, ToEngine)
         self._exit_status = exit_status
         self._gone = False
+        self._printed = ""
 
     def fileno(self) -> int:
         """The socket's descriptor: readable when an answer or EOF is there."""
@@ -52,15 +54,34 @@ class ProcessWorker:
         self._channel.send(message, descriptors)
 
     def receive(self, timeout: float) -> Any:
-        """Return the next message; see `Channel.receive`. A worker may not send descriptors."""
-        return self._without_descriptors(self._channel.receive(timeout))
+        """Return the next message, reading meanwhile what is printed: a full pipe would stop the worker.
+
+        Raises:
+            DeadlineExceeded, PeerDied, ProtocolError: see `Channel.receive`; a worker may not send descriptors.
+        """
+        deadline = time.monotonic() + timeout
+        while (message := self.receive_now()) is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise DeadlineExceeded(f"no answer within {timeout:g} s")
+            poll = select.poll()
+            poll.register(self._channel, select.POLLIN)
+            if self.output >= 0:
+                poll.register(self.output, select.POLLIN)
+            if self.output in dict(poll.poll(left * 1000)):
+                self._printed = (self._printed + self._read_printed())[:OUTPUT_BYTES]
+        return message
 
     def receive_now(self) -> Any:
         """Return a message that has arrived, or None."""
         return self._without_descriptors(self._channel.receive_now())
 
     def read_output(self) -> str:
-        """Return what it printed since the last call, at most 64 KiB; never waits."""
+        """Return what it printed since the last call, at most twice 64 KiB; never waits."""
+        printed, self._printed = self._printed, ""
+        return printed + self._read_printed()
+
+    def _read_printed(self) -> str:
         if self.output < 0:
             return ""
         try:
@@ -95,7 +116,9 @@ class ProcessWorker:
         if status is None:
             return "died"
         if os.WIFSIGNALED(status):
-            return f"was killed by {signal.Signals(os.WTERMSIG(status)).name}"
+            number = os.WTERMSIG(status)
+            named = number in set(signal.Signals)  # the real-time signals have no names
+            return f"was killed by {signal.Signals(number).name if named else f'signal {number}'}"
         return f"exited with status {os.waitstatus_to_exitcode(status)}"
 
     def memory(self) -> tuple[int | None, int | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -59,7 +60,8 @@ class ProcessIsolation:
         while worker.wait(0):  # the spare died while nobody looked
             worker.close()
             worker = self._zygote.take()
-        self._zygote.ask()
+        with contextlib.suppress(WorkerError):  # a zygote that died is replaced by the next start
+            self._zygote.ask()
         return worker
 
     def _replace(self) -> None:

@@ -112,6 +112,8 @@ class Zygote:
         """Return a worker's wait status, waiting up to `timeout` seconds for it; None if it is not known."""
         deadline = time.monotonic() + timeout
         while pid not in self._statuses:
+            if self._channel.fileno() < 0:  # this zygote was replaced, and the worker outlived it
+                return None
             try:
                 self._read(max(0.0, deadline - time.monotonic()))
             except (DeadlineExceeded, PeerDied, ProtocolError):

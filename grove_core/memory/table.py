@@ -186,6 +186,7 @@ class Table:
     def abandon(self) -> None:
         """Let go of the file without touching its pages, which a process that would not die may still write."""
         self._arrays.clear()
+        self.count = 0
         for mapping in self._mappings:
             try:
                 mapping.close()

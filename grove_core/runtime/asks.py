@@ -37,8 +37,8 @@ class Ask:
     loaded: LoadedVersion
     start: int
     stop: int
-    asked_at: float
-    """Monotonic seconds."""
+    asked_at: float = 0.0
+    """The monotonic time at which it was sent, in seconds."""
     reply: Ticked | None = None
     problem: Problem | None = None
 
@@ -53,27 +53,18 @@ class Ask:
             self.problem = problem
 
 
-def ask(
-    state: ModuleState,
-    loaded: LoadedVersion,
-    number: int,
-    dt: float,
-    start: int,
-    stop: int,
-    *,
-    catching_up: bool,
-) -> Ask:
-    """Order one version to process rows. A worker that is gone is the ask's problem, not an error."""
-    order = Ask(state, loaded, start, stop, time.perf_counter())
+def send(order: Ask, number: int, dt: float, *, catching_up: bool) -> None:
+    """Send an order. A worker that is gone is the order's problem, not an error."""
+    worker = order.loaded.worker
+    order.asked_at = time.perf_counter()
     try:
-        if loaded.worker is None:
+        if worker is None:
             raise PeerDied("it has no worker")
-        loaded.worker.send(Tick(number, dt, start, stop, catching_up))
+        worker.send(Tick(number, dt, order.start, order.stop, catching_up))
     except PeerDied:
-        order.problem = _death(loaded)
+        order.problem = _death(order.loaded)
     except WorkerError as error:
         order.problem = Problem(FaultKind.WRONG_REPLY, error.message)
-    return order
 
 
 def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) -> None:
@@ -140,7 +131,7 @@ def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> 
 
 def _take(order: Ask, answer: object) -> None:
     """File an answer under its order."""
-    if isinstance(answer, Idle) and order.loaded.idle_asked:
+    if order.loaded.idle_asked and answers_idle(answer):
         order.loaded.idle_asked = False
     elif not order.open:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
@@ -150,6 +141,11 @@ def _take(order: Ask, answer: object) -> None:
         order.problem = Problem(FaultKind.RAISE, f"{answer.where} raised {answer.error}", answer.traceback)
     else:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it answered {type(answer).__name__} where Ticked was due")
+
+
+def answers_idle(answer: object) -> bool:
+    """Tell whether a message is the answer to `AskIdle`, which may come after its asker gave up."""
+    return isinstance(answer, Idle) or (isinstance(answer, Raised) and answer.where == "askidle")
 
 
 def _death(loaded: LoadedVersion) -> Problem:

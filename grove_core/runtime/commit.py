@@ -147,5 +147,5 @@ def _born(schema: Schema, one: Spawned) -> tuple[int, Columns, NDArray[np.int64]
     ids = None if one.ids is None else np.frombuffer(one.ids, ID_DTYPE)
     if any(len(values) != one.count for values in columns.values()) or (ids is not None and len(ids) != one.count):
         raise ValueError(f"newborn columns do not have {one.count} rows")
-    rows, conformed = schema.conform(columns)
-    return rows, conformed, ids
+    _, conformed = schema.conform(columns, one.count)
+    return one.count, conformed, ids

@@ -154,6 +154,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
     loaded.document = ready.document
     loaded.worker = worker
+    loaded.idle_asked = False
 
 
 def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +13,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport
 from grove_core.memory.table import Table
 from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
-from grove_core.runtime.asks import Ask, Problem, ask, flush_output, gather, read_output
+from grove_core.runtime.asks import Ask, Problem, flush_output, gather, read_output, send
 from grove_core.runtime.commit import Effects, apply, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import restart
@@ -78,9 +79,29 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     return fault, (time.perf_counter() - began) * 1000
 
 
+def take_back(context: Context, orders: Sequence[Ask], number: int) -> None:
+    """Undo a tick that was interrupted before anything was committed: it did not happen.
+
+    Workers finish what they were told, within the deadline, so that no late answer meets a later tick; one that
+    does not is ended, and the next tick treats it as any other death.
+    """
+    gather(context, orders)
+    for order in orders:
+        if order.problem is not None:
+            end_worker(order.loaded)
+        snapshot = order.loaded.generations.of(number)
+        if snapshot.tick == number:
+            snapshot.restore(order.loaded.table, order.start, order.stop)
+
+
 def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recovery: Recovery) -> None:
     """Carry out what the policy decides, and have the recovered rows catch up."""
     state, loaded = order.state, order.loaded
+    if state.versions.get(loaded.version) is not loaded:  # a recovery before this one took its rows along
+        return
+    if loaded.worker is not None:  # a version that recovered before it went back to it, and had it restarted
+        _catch_up(context, Recovered(state, loaded, [(order.start, order.stop)], None), recovery)
+        return
     decision = _decide(context, state, loaded, fault)
     recovered: Recovered | None = None
     if isinstance(decision, Rollback) and decision.target != loaded.version:
@@ -118,12 +139,14 @@ def _decide(context: Context, state: ModuleState, loaded: LoadedVersion, fault: 
 
 
 def _roll_back(context: Context, order: Ask, fault: Fault, backup_ms: float, decision: Rollback) -> Recovered | None:
-    """Move the rows to the target; None if it cannot be had."""
+    """Move the rows to the target; None if it cannot be had. Only the rows of the order have a tick to redo."""
     try:
-        return go_back(context, order.state, [order.loaded], decision.target, fault, MoveCause.FAULT, backup_ms)
+        recovered = go_back(context, order.state, [order.loaded], decision.target, fault, MoveCause.FAULT, backup_ms)
     except GroveError as error:
         context.emit(EventKind.LOAD_FAILED, order.state.name, decision.target, error=f"no rollback to it: {error}")
         return None
+    recovered.rows = [(first + order.start, first + order.stop) for first, _ in recovered.rows]
+    return recovered
 
 
 def _start_again(context: Context, order: Ask) -> Recovered | None:
@@ -152,7 +175,8 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
             context.emit(EventKind.CATCH_UP_SKIPPED, state.name, loaded.version, entities=stop - start)
             continue
         loaded.generations.of(recovery.number).extend(loaded.table, start, stop, recovery.number)
-        order = ask(state, loaded, recovery.number, recovery.dt, start, stop, catching_up=True)
+        order = Ask(state, loaded, start, stop)
+        send(order, recovery.number, recovery.dt, catching_up=True)
         gather(context, [order])
         effects = validate(order, recovery.number, [])
         if isinstance(effects, Problem):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from packaging.version import Version
 
-from grove_core.base.errors import InvalidInput, UnknownVersion
+from grove_core.base.errors import GroveError, InvalidInput, UnknownVersion
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackStep
 from grove_core.base.versions import Requirement, matching
+from grove_core.migration.plan import Hop
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import load, restart
 from grove_core.runtime.moves import Transaction, move, record
@@ -93,16 +94,12 @@ def go_back(
     if goal.worker is None:
         restart(context, state, goal)
     step("reload")
-    transaction = Transaction(state)
-    state.split_number += 1
-    moved, rows, pins = [], [], 0
-    for source in sources:
-        count = source.count
-        pins += int(source.table[PINNED].sum())
-        placed, hops = move(transaction, state, source, np.arange(count), goal, pinned=False)
-        rows.append(placed)
-        moved.append((source, hops, count))
-    transaction.commit()
+    try:
+        moved, rows, pins = _move_all(state, sources, goal)
+    except GroveError:
+        if reloaded:
+            discard(context, state, goal)
+        raise
     for source, hops, count in moved:
         record(state, source.version, hops, count, cause, context.clock.now(), decided)
     step("restore")
@@ -121,6 +118,25 @@ def go_back(
         (time.perf_counter() - decided) * 1000,
     )
     return Recovered(state, goal, rows, unfinished)
+
+
+def _move_all(
+    state: ModuleState, sources: Sequence[LoadedVersion], goal: LoadedVersion
+) -> tuple[list[tuple[LoadedVersion, tuple[Hop, ...], int]], list[tuple[int, int]], int]:
+    """Move every row of `sources` in one transaction; return what moved, where to, and how many were pinned."""
+    transaction = Transaction(state)
+    state.split_number += 1
+    moved, rows, pins = [], [], 0
+    for source in sources:
+        count = source.count
+        if not count:
+            continue  # no lens needs to lead from a version that has nothing to move
+        pins += int(source.table[PINNED].sum())
+        placed, hops = move(transaction, state, source, np.arange(count), goal, pinned=False)
+        rows.append(placed)
+        moved.append((source, hops, count))
+    transaction.commit()
+    return moved, rows, pins
 
 
 def go_back_by_hand(

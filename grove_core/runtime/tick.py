@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from grove_core.base.events import EventKind
 from grove_core.base.records import TickReport
-from grove_core.runtime.asks import Ask, Problem, ask, gather
+from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect
 from grove_core.runtime.commit import Effects, apply, end_and_bear, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.moves import settle
-from grove_core.runtime.restore import Recovery, contain, recover
+from grove_core.runtime.restore import Recovery, contain, recover, take_back
 from grove_core.runtime.state import Condition, ModuleState
 
 
@@ -28,10 +28,16 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     population = sum(state.population for state in states)
     running = [state for state in states if state.condition is Condition.RUNNING]
     checkpoint(running, number)
-    asks, silent = _order(running, number, dt)
-    gather(context, asks, silent)
+    asks, silent = _orders(running)
+    try:
+        for order in asks:
+            send(order, number, dt, catching_up=False)
+        gather(context, asks, silent)
+    except BaseException:
+        take_back(context, asks, number)
+        raise
     recovery = Recovery(number, dt)
-    _commit(context, [*asks, *(order for order in silent if order.problem is not None)], recovery)
+    _commit(context, [*asks, *_broken(silent)], recovery)
     collected = [report for state in states for report in collect(context, state)]
     return TickReport(
         number,
@@ -52,16 +58,18 @@ def checkpoint(states: Sequence[ModuleState], number: int) -> None:
                 loaded.generations.take(loaded.table, number)
 
 
-def _order(states: Sequence[ModuleState], number: int, dt: float) -> tuple[list[Ask], list[Ask]]:
-    """Send the orders; versions without rows get none and are only watched."""
-    asks, silent = [], []
-    for state in states:
-        for loaded in state.ordered:
-            if loaded.count:
-                asks.append(ask(state, loaded, number, dt, 0, loaded.count, catching_up=False))
-            else:
-                silent.append(Ask(state, loaded, 0, 0, time.perf_counter()))
-    return asks, silent
+def _orders(states: Sequence[ModuleState]) -> tuple[list[Ask], list[Ask]]:
+    """Make the orders; versions without rows get none and are only watched."""
+    every = [Ask(state, loaded, 0, loaded.count) for state in states for loaded in state.ordered]
+    return [order for order in every if order.stop], [order for order in every if not order.stop]
+
+
+def _broken(silent: Sequence[Ask]) -> list[Ask]:
+    """Return the orders of versions that died idle; for those that live, an idle tick is a good one."""
+    for order in silent:
+        if order.problem is None and order.loaded.worker is not None:
+            order.loaded.restarts = 0
+    return [order for order in silent if order.problem is not None]
 
 
 def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None:

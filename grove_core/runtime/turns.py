@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ class Turns:
 
     def __init__(self) -> None:
         self._next = threading.Lock()
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         self._holder: int | None = None
         self.closed = False
 
@@ -29,13 +30,20 @@ class Turns:
         me = threading.get_ident()
         if self._holder == me:
             raise InsideTick(f"{call} was called from inside a tick or another engine call; call it between ticks")
-        with self._next:
-            self._turn.acquire()
-        self._holder = me
         try:
+            with self._next:
+                self._turn.acquire()
+            self._holder = me
             if self.closed:
                 raise EngineClosed(f"{call}: the engine was closed")
             yield
         finally:
+            self._give_back(me)
+
+    def _give_back(self, me: int) -> None:
+        """End this thread's turn, wherever an interrupt struck: before it began, or while an earlier one ended."""
+        if self._holder == me:
             self._holder = None
-            self._turn.release()
+        with contextlib.suppress(RuntimeError):  # raised once this thread holds the lock no more
+            while True:
+                self._turn.release()

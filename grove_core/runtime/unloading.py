@@ -108,7 +108,7 @@ def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
     state.versions.pop(loaded.version, None)
     state.weights.pop(loaded.version, None)
     if state.stable == loaded.version:
-        state.stable = None
+        state.stable = max(state.versions, key=lambda version: (state.weights.get(version, 0.0), version), default=None)
     return returned
 
 

@@ -79,8 +79,6 @@ class Channel(Generic[Incoming]):
             ProtocolError: what came is no message, or was cut off.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        poll = select.poll()
-        poll.register(self.socket, select.POLLIN)
         while True:
             received = self.receive_now()
             if received is not None:
@@ -88,6 +86,8 @@ class Channel(Generic[Incoming]):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise DeadlineExceeded(f"no answer within {timeout:g} s")
+            poll = select.poll()
+            poll.register(self.socket, select.POLLIN)
             poll.poll(None if left is None else left * 1000)
 
     def receive_now(self) -> tuple[Incoming, list[int]] | None:
@@ -119,7 +119,7 @@ class Channel(Generic[Incoming]):
     def _message(self, packet: Any) -> Any:
         try:
             return self._decode(packet)
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ProtocolError(f"what came is no message: {error}") from error
 
     def _large(self, size: int, descriptors: list[int]) -> Any:
@@ -132,11 +132,14 @@ class Channel(Generic[Incoming]):
             seals = fcntl.fcntl(memory, fcntl.F_GET_SEALS)
             if not (seals & fcntl.F_SEAL_WRITE and seals & fcntl.F_SEAL_SHRINK):
                 raise ProtocolError("the memory of a large message is not sealed")
-            return self._message(os.pread(memory, size, 0))
+            message = self._message(os.pread(memory, size, 0))
         except OSError as error:
             raise ProtocolError(f"the memory of a large message cannot be read: {error.strerror}") from error
         finally:
             os.close(memory)
+        if isinstance(message, Overflow):
+            raise ProtocolError("the memory of a large message holds no message")
+        return message
 
 
 def sealed(content: bytes) -> int:
