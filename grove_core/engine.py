@@ -284,7 +284,7 @@ class MultiVersionEngine:
         with self._turns.take("spawn"):
             state = self._state(module)
             source = state.stable_version
-            given = None if id is None else as_ids(id)
+            given = None if id is None else _ids(module, id)
             try:
                 count, filled = source.schema.conform(columns, None if given is None else len(given))
             except InvalidColumns as error:
@@ -302,7 +302,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("despawn"):
             state = self._state(module)
-            given = as_ids(ids)
+            given = _ids(module, ids)
             split.despawn(state, given)
             settle_roles(self._context, state)
             return len(given)
@@ -327,7 +327,7 @@ class MultiVersionEngine:
             UnknownEntity, InvalidInput: an id is not alive, or stands twice.
         """
         with self._turns.take("locate"):
-            return queries.locate(self._state(module), as_ids(ids))
+            return queries.locate(self._state(module), _ids(module, ids))
 
     def pin(self, module: str, ids: ArrayLike, version: Requirement) -> int:
         """Fix entities to a loaded version; return how many had to move. Pins count towards a version's share.
@@ -338,7 +338,7 @@ class MultiVersionEngine:
         with self._turns.take("pin"):
             state = self._state(module)
             complete_graph(self._context, state, self.versions)
-            return split.pin(self._context, state, as_ids(ids), state.resolve(version))
+            return split.pin(self._context, state, _ids(module, ids), state.resolve(version))
 
     def unpin(self, module: str, ids: ArrayLike) -> None:
         """Let pinned entities move again, from the next split on.
@@ -347,7 +347,7 @@ class MultiVersionEngine:
             UnknownEntity, InvalidInput: nothing changed.
         """
         with self._turns.take("unpin"):
-            split.unpin(self._state(module), as_ids(ids))
+            split.unpin(self._state(module), _ids(module, ids))
 
     def migration_history(self, module: str) -> list[MigrationRecord]:
         """Return the latest 10,000 migrations, oldest first."""
@@ -395,6 +395,13 @@ class MultiVersionEngine:
         """Remove unpacked wheels of which no module knows a version any more."""
         known = [one for state in (*self._states.values(), *states) for one in state.descriptions.values()]
         self._packages.keep(one.record.path for one in known)
+
+
+def _ids(module: str, given: ArrayLike) -> NDArray[np.int64]:
+    try:
+        return as_ids(given)
+    except InvalidColumns as error:
+        raise InvalidColumns(error.message, module=module) from None
 
 
 def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:

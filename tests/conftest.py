@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from grove_core.base.records import VersionRecord
+from grove_core.isolation.process import ProcessIsolation
 from grove_core.parts.discovery import records_in
 from grove_core.parts.hookspecs import hookimpl
 
@@ -110,6 +111,14 @@ def wheel(package: Callable[..., Path], tmp_path: Path) -> Callable[..., Path]:
 def installed() -> type[InstalledIn]:
     """`installed(*folders)`: a plugin for `MultiVersionEngine(plugins=[...])` that finds what they hold."""
     return InstalledIn
+
+
+@pytest.fixture(scope="session")
+def isolation() -> Iterator[ProcessIsolation]:
+    """One zygote for many engines: each is given it, and none closes it."""
+    shared = ProcessIsolation()
+    yield shared
+    shared.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

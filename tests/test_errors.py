@@ -15,7 +15,7 @@ def drawn() -> dict[str, str | None]:
     parents: dict[str, str | None] = {}
     branch: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
-        match = re.fullmatch(r"( {4}[ │├└─]*)([A-Z]\w+)( {2,}.*)?", line)
+        match = re.fullmatch(r"([ │├└─]*)([A-Z]\w+)( {2,}.*)?", line)
         if not match:
             continue
         depth, name = len(match[1]), match[2]

@@ -16,6 +16,8 @@ from grove_core.author.schema import ID, ID_DTYPE
 from grove_core.memory.table import Table
 
 GENERATIONS = 2
+UNKNOWN = -1
+"""A layout that no table has."""
 
 
 class Snapshot:
@@ -25,7 +27,7 @@ class Snapshot:
         self.names = tuple(columns)
         self.tick = -1
         """The tick before which it was taken; -1 if never."""
-        self._layout = -1
+        self._layout = UNKNOWN
         self.table = Table(name, {ID: ID_DTYPE, **columns}, max_rows)
 
     def take(self, live: Table, tick: int) -> None:
@@ -43,10 +45,10 @@ class Snapshot:
     def extend(self, live: Table, start: int, stop: int, tick: int) -> None:
         """Copy rows that joined at the end since `take`, so that they too can be restored."""
         self.table.reserve(stop)
-        self.table.count = stop
+        self.table.count = max(self.table.count, stop) if self.tick == tick else stop
         for name in (ID, *self.names):
             np.copyto(self.table.rows(name, start, stop), live.rows(name, start, stop))
-        self._layout = live.layout
+        self._layout = UNKNOWN  # only the next `take` copies all ids again
         self.tick = tick
 
     def restore(self, live: Table, start: int, stop: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from grove_core.author.entities import Entities
 from grove_core.author.module import Module
 from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
-from grove_core.base.errors import PackageError, PeerDied
+from grove_core.base.errors import PackageError, PeerDied, WorkerError
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import (
     PROTOCOL,
@@ -67,7 +67,7 @@ def run(end: socket.socket) -> int:
         finally:
             close_all(descriptors)
         try:
-            channel.send(answer)
+            _reply(channel, answer, _stage(message))
         except PeerDied:
             return 0
         if isinstance(message, Shutdown):
@@ -191,8 +191,29 @@ class Hosted:
 
 
 def raised(where: str, error: BaseException) -> Raised:
-    """Make the answer for an exception."""
-    return Raised(where, f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+    """Make the answer for an exception, whatever its text does."""
+    try:
+        text = str(error)
+    except Exception as second:
+        text = f"(its text raises {type(second).__name__})"
+    return Raised(
+        where, _encodable(f"{type(error).__name__}: {text}"), _encodable("".join(traceback.format_exception(error)))
+    )
+
+
+def _encodable(text: str) -> str:
+    """Spell out what UTF-8 cannot hold: the halves of characters that file names may bring along."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _reply(channel: Channel[ToWorker], answer: Any, stage: str) -> None:
+    """Send an answer; if it holds what cannot cross the wire, that is the answer."""
+    try:
+        channel.send(answer)
+    except WorkerError:
+        raise
+    except Exception as error:
+        channel.send(raised(stage, error))
 
 
 def _stage(message: Any) -> str:

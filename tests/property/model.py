@@ -194,9 +194,12 @@ class Module:
             self._entrust(target)
 
     def rollback(self, target: int) -> None:
-        """Go back to a version by hand."""
+        """Go back to a version by hand; what failed and was left lying is given up."""
         sources = [version for version in self.loaded if version != target]
         self._go_back(sources, target)
+        for version in sources:
+            if self.loaded[version].noticed:
+                del self.loaded[version]
 
     def tick(self) -> list[int]:
         """Advance by one tick; return the versions that faulted, once for each fault."""

@@ -1,0 +1,132 @@
+"""Engines over packages written on the spot, and what must be the same after a call that was refused."""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grove_core import DebugEngine, GroveError, ManualClock, Settings
+from grove_core.isolation.process import ProcessIsolation
+
+from .sources import MODULE
+
+PATIENT = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_entities=1 << 12)
+"""Limits that no slow machine reaches; tests of a limit set their own."""
+
+OpenEngine = Callable[..., DebugEngine]
+Refused = Callable[..., AbstractContextManager[None]]
+
+
+@pytest.fixture
+def open_engine(package: Any, installed: Any, isolation: ProcessIsolation) -> Iterator[OpenEngine]:
+    """`open_engine({"1.0.0": source, ...}, settings=..., plugins=...)`: an engine that finds these versions."""
+    engines = []
+
+    def make(
+        sources: Mapping[str, str], *, settings: Settings = PATIENT, plugins: tuple[object, ...] = (), **kwargs: Any
+    ) -> DebugEngine:
+        found = installed(*(package(MODULE, version, source) for version, source in sources.items()))
+        kwargs.setdefault("clock", ManualClock())
+        kwargs.setdefault("isolation", isolation)
+        engines.append(DebugEngine(settings, plugins=[found, *plugins], **kwargs))
+        return engines[-1]
+
+    before = held(isolation, set())
+    yield make
+    for engine in engines:
+        engine.close()
+    assert held(isolation, set()) == before, "an engine that is closed leaves nothing"
+
+
+@pytest.fixture
+def refused(isolation: ProcessIsolation) -> Refused:
+    """`with refused(engine, error, *words)`: the call raises it, says so, and leaves everything as it was."""
+
+    @contextmanager
+    def check(engine: DebugEngine, error: type[GroveError], *words: str, module: str = MODULE) -> Iterator[None]:
+        before, looked = held(isolation, workers_of(engine, module)), picture(engine, module)
+        with pytest.raises(error) as caught:
+            yield
+        told = str(caught.value)
+        assert isinstance(caught.value, GroveError)
+        assert [word for word in words if word not in told] == [], told
+        caught.value.__traceback__ = None  # its frames hold what they were working on
+        del caught
+        assert picture(engine, module) == looked
+        assert held(isolation, workers_of(engine, module)) == before
+
+    return check
+
+
+def workers_of(engine: DebugEngine, module: str) -> set[int]:
+    """Return the process ids of a module's workers."""
+    return set(engine.workers(module).values()) if engine.is_version_loaded(module, ">=0") else set()
+
+
+def picture(engine: DebugEngine, module: str = MODULE) -> Any:
+    """Return everything that can be seen of a module, as a value."""
+    if not engine.is_version_loaded(module, ">=0"):
+        return None
+    versions = engine.get_loaded_versions(module)
+    shown = {version: engine.entities(module, version=str(version)) for version in versions}
+    ids = sorted(shown[versions[0]]["id"].tolist())
+    return (
+        engine.stable_version(module),
+        engine.get_traffic_split(module),
+        engine.workers(module),
+        engine.is_paused(module),
+        len(engine.migration_history(module)),
+        list(zip(ids, engine.locate(module, ids), strict=True)),
+        {version: rows_by_id(columns) for version, columns in shown.items()},
+    )
+
+
+def rows_by_id(columns: Mapping[str, Any]) -> dict[int, tuple[object, ...]]:
+    """Return the values of each entity: id -> one value a column, their bits."""
+    names = [name for name in columns if name != "id"]
+    bits = {name: [value.tobytes() for value in columns[name]] for name in names}
+    return {each: tuple(bits[name][row] for name in names) for row, each in enumerate(columns["id"].tolist())}
+
+
+def held(isolation: ProcessIsolation, workers: set[int]) -> Any:
+    """Return what this process and its zygote hold besides `workers`: strays, descriptors, tables, folders."""
+    gc.collect()
+    zygote = isolation._zygote.pid
+    spare = isolation.start()  # what was forked before it, and is not a known worker, is a stray
+    try:
+        children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text("ascii").split()
+        strays = {pid for pid in map(int, children) if pid < spare.pid and pid not in workers and runs(pid)}
+    finally:
+        spare.kill()
+        spare.close()
+    maps = Path("/proc/self/maps").read_text("utf-8").splitlines()
+    return (
+        strays,
+        Counter(kind for kind in map(kind_of, os.listdir("/proc/self/fd")) if kind is not None),
+        Counter(line.rpartition("memfd:")[2] for line in maps if "memfd:grove" in line),
+        sorted(each.name for each in Path(tempfile.gettempdir()).glob("grove-*")),
+    )
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def kind_of(descriptor: str) -> str | None:
+    """Return what a descriptor of this process is: files by name, the others by kind."""
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}").partition(":[")[0]
+    except FileNotFoundError:  # the one that listed the others
+        return None
