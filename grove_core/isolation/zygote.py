@@ -21,6 +21,8 @@ from grove_core.wire.messages import Exited, Fork, Forked, FromZygote
 
 START_SECONDS = 30.0
 FORK_SECONDS = 5.0
+STATUSES = 256
+"""How many exit statuses are remembered that nobody asked for yet."""
 PRELOADED = tuple(Path(str(package.__file__)) for package in (grove_core, np, msgspec))
 
 
@@ -143,6 +145,8 @@ class Zygote:
         message, descriptors = self._channel.receive(timeout)
         if isinstance(message, Exited):
             self._statuses[message.pid] = message.status
+            if len(self._statuses) > STATUSES:
+                del self._statuses[next(iter(self._statuses))]
         elif isinstance(message, Forked):
             self._forked.append((message.pid, descriptors.pop() if descriptors else -1))
         close_all(descriptors)

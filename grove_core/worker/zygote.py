@@ -6,6 +6,7 @@ when the control socket closes. It opens each child's pidfd before it reaps it, 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grove_core.base.errors import PeerDied
+from grove_core.base.errors import PeerDied, ProtocolError
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import Exited, Fork, Forked, ToZygote
 from grove_core.worker import main as worker
@@ -91,7 +92,8 @@ def _reap(channel: Channel[ToZygote]) -> None:
             return
         if pid == 0:
             return
-        channel.send(Exited(pid, status))
+        with contextlib.suppress(ProtocolError):  # nobody reads; the status only makes a better message
+            channel.send(Exited(pid, status))
 
 
 def _nothing(_signal: int, _frame: object) -> None:

@@ -1,0 +1,76 @@
+"""What the README and the guide show runs as it stands, and what they name is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from grove_core import MultiVersionEngine, Settings
+from grove_core.parts.plugins import PartKind
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def runs(code: str) -> None:
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.needs(1, 2)
+def test_the_readme_s_program_runs() -> None:
+    (program,) = [block for block in blocks(README, "python") if "MultiVersionEngine" in block]
+    runs(program)
+
+
+def test_the_readme_s_version_can_be_written_like_that() -> None:
+    (version,) = [block for block in blocks(README, "python") if "class GameLogic" in block]
+    runs(
+        version + "\nfrom grove_core import Entities\n"
+        "m = GameLogic(); m.entities = Entities.of(GameLogic.schema, id=[1, 2], x=[0, 1001])\n"
+        "m.process(0.5); assert m.entities.collided.tolist() == [False, True]\n"
+    )
+
+
+def test_the_guide_s_router_keeps_the_contract() -> None:
+    (plugin,) = [block for block in blocks(GUIDE, "python") if "class Lowest" in block]
+    runs(
+        plugin + "\nfrom types import SimpleNamespace\n"
+        "asked = SimpleNamespace(ids=np.array([5, 1, 9]))\n"
+        "assert Lowest().route(asked, np.array([1, 2])).tolist() == [1, 0, 1]\n"
+        "assert grove_register_routers() == {'lowest': Lowest}\n"
+    )
+
+
+def test_the_guide_s_settings_are_settings(tmp_path: Path) -> None:
+    (shown,) = blocks(GUIDE, "toml")
+    file = tmp_path / "grove.toml"
+    file.write_text(shown)
+    assert Settings.read(file) == Settings(), "the guide shows the defaults"
+    assert set(tomllib.loads(shown)["grove"]) == set(Settings.__struct_fields__), "and all of them"
+
+
+def test_the_guide_names_every_call_of_the_engine() -> None:
+    calls = {name for name, each in vars(MultiVersionEngine).items() if callable(each) and not name.startswith("_")}
+    assert {call for call in calls - {"close", "versions"} if f"`{call}" not in GUIDE} == set()
+
+
+def test_every_kind_of_part_is_chosen_by_a_setting() -> None:
+    for kind in PartKind:
+        assert {kind.value, f"{kind.value}s"} & set(Settings.__struct_fields__)
+
+
+def test_ci_runs_the_readme_s_test_command() -> None:
+    commands = [line for block in blocks(README, "console") for line in block.splitlines() if "tox" in line]
+    assert len(commands) == 1
+    assert commands[0] in (ROOT / ".ci" / "run").read_text("utf-8")
