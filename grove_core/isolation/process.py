@@ -19,9 +19,18 @@ class ProcessIsolation:
 
     def __init__(self) -> None:
         self._lifeline, self._end = os.pipe2(os.O_CLOEXEC)
-        self._zygote = Zygote(self._lifeline)
-        self._zygote.wait_until_up()
-        self._zygote.ask()
+        try:
+            self._zygote = Zygote(self._lifeline)
+        except BaseException:
+            os.close(self._lifeline)
+            os.close(self._end)
+            raise
+        try:
+            self._zygote.wait_until_up()
+            self._zygote.ask()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self) -> ProcessWorker:
         """Return a worker that waits for its first message: the spare, while the next one is being forked.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import select
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.version import Version
 
 from grove_core import DebugEngine, GroveError, ManualClock, Settings
 from grove_core.isolation.process import ProcessIsolation
@@ -64,6 +67,19 @@ def refused(isolation: ProcessIsolation) -> Refused:
         assert held(isolation, workers_of(engine, module)) == before
 
     return check
+
+
+def kill(engine: DebugEngine, version: Version) -> None:
+    """SIGKILL the worker of a version, and return once it is gone."""
+    pid = engine.workers(MODULE)[version]
+    pidfd = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        assert poll.poll(10_000), "a SIGKILL was not obeyed within 10 s"
+    finally:
+        os.close(pidfd)
 
 
 def workers_of(engine: DebugEngine, module: str) -> set[int]:

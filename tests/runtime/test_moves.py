@@ -317,6 +317,17 @@ def test_there_and_back_again_brings_back_every_bit(scene: tuple[list[int], Move
         assert own() == before
 
 
+def test_who_is_born_later_carries_nothing_of_who_lay_there_before() -> None:
+    with world(5, 0, 0) as state:
+        prepared(state, [(V1, V2, [0, 1, 2, 3, 4])]).commit()
+        prepared(state, [(V2, V1, [0, 1, 2, 3, 4])]).commit()
+        populate(state, V2, 5)
+        assert [row[2] for one, row in seen(state).items() if one > 5] == [{}] * 5
+        prepared(state, [(V2, V1, [0, 1, 2, 3, 4])]).commit()
+        table = state.versions[V1].table
+        assert table["n"][table[ID] > 5].tolist() == [0] * 5
+
+
 def test_what_does_not_fit_moves_nobody() -> None:
     with world(150, 100, 0) as state:
         before, layouts = seen(state), {one.version: one.table.layout for one in state.ordered}

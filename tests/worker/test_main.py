@@ -359,6 +359,27 @@ def test_who_forces_a_constant_column_dies_by_it_and_writes_nothing(hosting: Hos
     assert table["speed"].tolist() == [0, 0, 0]
 
 
+def test_a_constant_column_cannot_be_made_writable(hosting: Host) -> None:
+    host = hosting(
+        """
+import ctypes
+from grove_core import Module, Schema
+
+class Main(Module):
+    schema = Schema(x="i4", speed="f4", constant="speed")
+
+    def process(self, dt):
+        if dt != 1 / 60:
+            for row, name in enumerate(("x", "speed", "id")):
+                address = ctypes.c_void_p(self.entities[name].ctypes.data)
+                self.entities.x[row] = ctypes.CDLL(None).mprotect(address, 4096, 3)  # to read and to write
+"""
+    )
+    table = host.ready(3)
+    assert isinstance(host.tick(1), Ticked)
+    assert table["x"].tolist() == [0, -1, -1]
+
+
 def test_the_warm_up_leaves_no_trace(hosting: Host) -> None:
     host = hosting(KEEPING)
     ready = host.prepare(host.load(), 4, config={"a": [1]})
