@@ -49,6 +49,7 @@ def load(
     record: VersionRecord,
     config: dict[str, Any],
     others: dict[str, list[Version]] | None,
+    document: bytes | None = None,
 ) -> LoadedVersion:
     """Load a version until it is ready, within the deadline for all of it.
 
@@ -56,6 +57,7 @@ def load(
         record: an installed version, not broken.
         config: what its `initialize` gets.
         others: the loaded versions of every module, for its requirements; None: they were met before.
+        document: one of its own to start from; None for stable's.
 
     Raises:
         AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
@@ -79,6 +81,7 @@ def load(
             generations = Generations(label, mutable_columns(description.schema), rows)
             memory.append(generations)
             loaded = LoadedVersion(record.version, description, table, generations, config, context.clock.now(), worker)
+            loaded.document = document
             prepare(context, state, loaded, worker, deadline)
     except BaseException as error:
         _forget(state, record.version, known)

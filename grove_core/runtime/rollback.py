@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from packaging.version import Version
 
-from grove_core.base.errors import GroveError, InvalidInput, UnknownVersion
+from grove_core.base.errors import GroveError, InvalidInput, LoadFailed, MigrationRefused, UnknownVersion
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackStep
 from grove_core.base.versions import Requirement, matching
@@ -191,14 +191,19 @@ def _known(state: ModuleState, requirement: Requirement) -> Version:
 
 
 def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVersion:
+    """Load a version again. What cannot read the document of a later one goes on from the last of its own."""
     description = state.descriptions.get(target)
     if description is None:
         raise UnknownVersion(
             "it was never loaded, so there is nothing to go back to", module=state.name, version=target
         )
-    stable = state.stable
+    stable, config, own = state.stable, state.configs.get(target, {}), state.documents.get(target)
     try:
-        return load(context, state, description.record, state.configs.get(target, {}), None)
+        return load(context, state, description.record, config, None)
+    except (MigrationRefused, LoadFailed):
+        if own is None:
+            raise
+        return load(context, state, description.record, config, None, own)
     finally:
         state.stable = stable
 

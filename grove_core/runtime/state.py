@@ -126,6 +126,8 @@ class ModuleState:
         self.described: set[Version] = set()
         """Installed versions whose lenses were read, or could not be, without loading them."""
         self.configs: dict[Version, dict[str, Any]] = {}
+        self.documents: dict[Version, bytes] = {}
+        """The last document of each version that is not loaded any more."""
         self.codes: list[Version] = []
         """The versions that origins are written as, by index."""
         self.split_number = 0

@@ -105,6 +105,8 @@ def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
         returned = 0
         context.emit(EventKind.MEMORY_ABANDONED, state.name, loaded.version)
     returned += loaded.generations.close()
+    if loaded.document is not None:
+        state.documents[loaded.version] = loaded.document
     state.versions.pop(loaded.version, None)
     state.weights.pop(loaded.version, None)
     if state.stable == loaded.version:

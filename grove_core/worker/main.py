@@ -99,7 +99,6 @@ class Hosted:
                 f"the engine speaks protocol {order.protocol}, this worker {PROTOCOL}: two versions of grove-core"
             )
         sys.path[:0] = order.path
-        importlib.invalidate_caches()
         module = _import(order.entry_point)()
         module._version = order.version
         schema = module.schema
@@ -226,7 +225,12 @@ def _keeps_document(module: Module) -> bool:
 
 def _import(entry_point: str) -> type[Module]:
     name, _, attribute = entry_point.partition(":")
-    target: Any = importlib.import_module(name.strip())
+    target: Any
+    try:
+        target = importlib.import_module(name.strip())
+    except ModuleNotFoundError:  # perhaps it came since the zygote looked; reading every folder anew takes 1 ms
+        importlib.invalidate_caches()
+        target = importlib.import_module(name.strip())
     for part in attribute.strip().split("."):
         target = getattr(target, part)
     if not (isinstance(target, type) and issubclass(target, Module)):

@@ -28,6 +28,15 @@ OpenEngine = Callable[..., DebugEngine]
 Refused = Callable[..., AbstractContextManager[None]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_collections() -> Iterator[None]:
+    """Leave what the tests' own modules made out of the many collections that `held` asks for."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def open_engine(package: Any, installed: Any, isolation: ProcessIsolation) -> Iterator[OpenEngine]:
     """`open_engine({"1.0.0": source, ...}, settings=..., plugins=...)`: an engine that finds these versions."""
@@ -126,7 +135,7 @@ def held(isolation: ProcessIsolation, workers: set[int]) -> Any:
     maps = Path("/proc/self/maps").read_text("utf-8").splitlines()
     return (
         strays,
-        Counter(kind for kind in map(kind_of, os.listdir("/proc/self/fd")) if kind is not None),
+        Counter(kind for kind in map(kind_of, Path("/proc/self/fd").iterdir()) if kind is not None),
         Counter(line.rpartition("memfd:")[2] for line in maps if "memfd:grove" in line),
         sorted(each.name for each in Path(tempfile.gettempdir()).glob("grove-*")),
     )
@@ -140,9 +149,9 @@ def runs(pid: int) -> bool:
         return False
 
 
-def kind_of(descriptor: str) -> str | None:
+def kind_of(descriptor: Path) -> str | None:
     """Return what a descriptor of this process is: files by name, the others by kind."""
     try:
-        return os.readlink(f"/proc/self/fd/{descriptor}").partition(":[")[0]
+        return str(descriptor.readlink()).partition(":[")[0]
     except FileNotFoundError:  # the one that listed the others
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MODULE = "counter"
 
-V1 = '''
+V1 = """
 from grove_core import Column, Module, Schema
 
 class Main(Module):
@@ -13,9 +13,9 @@ class Main(Module):
     def process(self, dt):
         self.entities.x += dt
         self.entities.n += 1
-'''
+"""
 
-V2 = '''
+V2 = """
 from grove_core import Add, Column, Lens, Module, Schema
 
 class Main(Module):
@@ -28,14 +28,12 @@ class Main(Module):
         self.entities.x += 2 * dt
         self.entities.n += 100
         self.entities.hit += 1
-'''
+"""
 
 BOTH = {"1.0.0": V1, "2.0.0": V2}
 
 
-def version(
-    process: str, *, schema: str = 'x="f4", n="i8"', lenses: str = "", body: str = "", top: str = "", base: str = "Module"
-) -> str:
+def version(process: str, *, schema: str = 'x="f4", n="i8"', lenses: str = "", body: str = "", top: str = "") -> str:
     """Return the source of a version whose `process` has these statements."""
     lines = "\n".join(f"        {line}" for line in process.strip().splitlines())
     rest = "\n".join(f"    {line}" for line in body.strip().splitlines())
@@ -44,7 +42,7 @@ import os, signal, sys, time
 import numpy as np
 from grove_core import Add, Cast, Column, Drop, Lens, Module, Recode, Rename, Scale, Schema
 {top}
-class Main({base}):
+class Main(Module):
     schema = Schema({schema})
     lenses = [{lenses}]
 {rest}

@@ -309,8 +309,11 @@ def test_stable_that_fails_while_it_catches_up(open_engine: OpenEngine) -> None:
 
 def test_a_canary_without_entities_is_given_up_too(open_engine: OpenEngine) -> None:
     two = V2
-    three = version("e.n += 1", schema='n="i8"', lenses='Lens("==2.*", "==3.*", [{}])'.format(
-        'Drop("x"), Drop("tag"), Drop("fixed"), Drop("hit")'))
+    three = version(
+        "e.n += 1",
+        schema='n="i8"',
+        lenses='Lens("==2.*", "==3.*", [{}])'.format('Drop("x"), Drop("tag"), Drop("fixed"), Drop("hit")'),
+    )
     engine = open_engine({"1.0.0": V1, "2.0.0": two, "3.0.0": three})
     start(engine, v1=1.0)
     engine.load_module_version(MODULE, 3)  # what leads there is in a version that is not loaded

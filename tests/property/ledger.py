@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+LEDGER = "ledger"
+"""The module's name."""
+
 SOURCES = {
-    1: '''
+    1: """
 from grove_core import Module, Schema
 
 class Main(Module):
@@ -11,8 +14,8 @@ class Main(Module):
 
     def process(self, dt):
         self.entities.a += self.entities.step
-''',
-    2: '''
+""",
+    2: """
 from grove_core import Add, Column, Lens, Module, Schema
 
 class Main(Module):
@@ -24,8 +27,8 @@ class Main(Module):
         e.a += e.step
         e.b += 1
         e.grain -= 1
-''',
-    3: '''
+""",
+    3: """
 from grove_core import Cast, Drop, Lens, Module, Rename, Scale, Schema
 
 class Main(Module):
@@ -38,7 +41,7 @@ class Main(Module):
         e = self.entities
         e.total += e.step // 10
         e.grain += e.total % 2 == 0
-''',
+""",
 }
 """The source of each version, by its major number."""
 

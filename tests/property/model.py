@@ -148,9 +148,7 @@ class Module:
     def quota(self) -> dict[int, int]:
         """Return how many entities each loaded version must have after a split, pins included."""
         share = self._shares(self.loaded, len(self.rows))
-        pinned = {
-            version: sum(self.rows[each].pinned for each in self.in_version(version)) for version in self.loaded
-        }
+        pinned = {version: sum(self.rows[each].pinned for each in self.in_version(version)) for version in self.loaded}
         fixed: dict[int, int] = {}
         while over := {v: pinned[v] for v in share if v not in fixed and pinned[v] > share[v]}:
             fixed |= over

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import os
-import select
-import signal
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
-from packaging.version import Version
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from grove_core import DebugEngine, GroveError, ManualClock, Settings
 from grove_core.base.errors import AlreadyLoaded, UnknownVersion, UnloadRefused
 from grove_core.base.records import MigrationRecord
 
-from .ledger import COLUMNS, SOURCES
+from .ledger import COLUMNS, LEDGER, SOURCES
 from .model import Module
+from .watching import kill, mapped_by, outcome, values_of
 
 Engine = DebugEngine
-LEDGER = "ledger"
 DT = 0.25
 SETTINGS = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_entities=1 << 12)
 
@@ -46,34 +49,6 @@ PARTS = st.one_of(
 )
 """Weights in proportion: thirds and zeros among them."""
 OFF = st.sampled_from([Fraction(0), Fraction(0), Fraction(1, 200), Fraction(-1, 200)])
-
-
-def of(version: int) -> Version:
-    """Return the version with a major number."""
-    return Version(f"{version}.0.0")
-
-
-def kill(engine: Engine, version: int) -> None:
-    """SIGKILL the worker of a version, and return once it is gone."""
-    pid = engine.workers(LEDGER)[of(version)]
-    pidfd = os.pidfd_open(pid)
-    try:
-        os.kill(pid, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        assert poll.poll(10_000), "a SIGKILL was not obeyed within 10 s"
-    finally:
-        os.close(pidfd)
-
-
-def values_of(engine: Engine, version: int) -> dict[int, dict[str, int]]:
-    """Return every entity as a version shows it: id -> column -> value."""
-    shown = engine.entities(LEDGER, version=str(of(version)))
-    assert set(shown) == {"id", *COLUMNS[version]}
-    columns = {name: array.tolist() for name, array in shown.items()}
-    ids = columns.pop("id")
-    assert len(ids) == len(set(ids)), "an entity stands in two versions"
-    return {each: {name: columns[name][row] for name in columns} for row, each in enumerate(ids)}
 
 
 class EngineMachine(RuleBasedStateMachine):
@@ -358,29 +333,9 @@ class EngineMachine(RuleBasedStateMachine):
         if self.model.loaded:
             history: list[MigrationRecord] = self.engine.migration_history(LEDGER)
             assert sum(record.entities for record in history) == self.model.moved
-            assert all(record.path[0] == record.from_version != record.to_version == record.path[-1] for record in history)
-
-
-def mapped_by(pid: int) -> dict[tuple[int, int], bool]:
-    """Return the table columns that a process maps: (inode, offset) -> whether it may write them."""
-    mapped: dict[tuple[int, int], bool] = {}
-    for line in Path(f"/proc/{pid}/maps").read_text("utf-8").splitlines():
-        fields = line.split(maxsplit=5)
-        if len(fields) == 6 and fields[5].startswith("/memfd:grove:"):
-            mapped[int(fields[4]), int(fields[2], 16)] = "w" in fields[1]
-    return mapped
-
-
-def outcome(engine: Engine, model: Module) -> Any:
-    """Return the whole assignment and state, as a value."""
-    if not model.loaded:
-        return engine.is_version_loaded(LEDGER, ">=0")
-    ids = sorted(model.rows)
-    return (
-        engine.get_traffic_split(LEDGER),
-        engine.locate(LEDGER, ids),
-        {version: values_of(engine, version) for version in model.loaded},
-    )
+            assert all(
+                record.path[0] == record.from_version != record.to_version == record.path[-1] for record in history
+            )
 
 
 @pytest.mark.timeout(600)

@@ -1,0 +1,195 @@
+"""However an engine ends, no process of it stays; and a zygote that ends takes nothing along."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+from grove_core.isolation.process import ProcessIsolation
+
+from .conftest import OpenEngine, kill, runs
+from .sources import BOTH, MODULE, V1, V2, version
+
+ONE, TWO = Version("1.0.0"), Version("2.0.0")
+SPINS = version("if len(e) == 3:\n    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\n    while True: pass")
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from grove_core import DebugEngine, Settings
+
+engine = DebugEngine(Settings(tick_deadline_ms=600_000.0))
+engine.load_module_version("counter", 1, path=sys.argv[1])
+engine.spawn("counter", id=[1, 2, 3])
+children = Path("/proc/self/task") / str(os.getpid()) / "children"
+zygote = int(children.read_text().split()[0])
+workers = list(engine.workers("counter").values())
+print(zygote, *workers, flush=True)
+END
+"""
+GONE_SECONDS = 20.0
+
+
+def start(tmp_path: Path, folder: Path, end: str) -> tuple[subprocess.Popen[str], list[int]]:
+    """Start an engine as a process of its own; return it with its zygote's and its workers' ids."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.replace("END", end))
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(program), str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line[0].isdigit() and all(word.isdigit() for word in line.split()):
+            return process, [int(word) for word in line.split()]
+    raise AssertionError(process.stderr.read() if process.stderr else "")
+
+
+def all_gone(pids: list[int]) -> bool:
+    """Wait until none of these processes runs; say whether that came."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while any(runs(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        select.select([], [], [], 0.005)
+    return True
+
+
+def family(pids: list[int]) -> list[int]:
+    """Return these processes and all that the zygote, the first of them, forked."""
+    children = Path(f"/proc/{pids[0]}/task/{pids[0]}/children").read_text("ascii").split()
+    return sorted({*pids, *map(int, children)})
+
+
+@pytest.mark.parametrize(
+    ("source", "end", "how"),
+    [
+        (V1, "while True: engine.tick(0.1)", signal.SIGKILL),
+        (V1, "while True: engine.tick(0.1)", signal.SIGTERM),
+        (SPINS, "engine.tick(0.1)", signal.SIGKILL),
+        (V1, "signal.pause()", signal.SIGKILL),
+    ],
+    ids=["killed in a tick", "terminated", "killed while a worker spins", "killed between ticks"],
+)
+def test_an_engine_that_is_killed(tmp_path: Path, package: Any, source: str, end: str, how: signal.Signals) -> None:
+    process, pids = start(tmp_path, package(MODULE, "1.0.0", source), end)
+    everybody = family(pids)
+    assert len(everybody) >= 2 and all(runs(pid) for pid in everybody)
+    process.send_signal(how)
+    process.communicate(timeout=30)
+    assert all_gone(everybody)
+
+
+@pytest.mark.parametrize(
+    "end", ["engine.close()", "pass", "raise SystemExit(3)", "os._exit(1)", "raise ValueError", "os.abort()"]
+)
+def test_an_engine_that_ends_by_itself(tmp_path: Path, package: Any, end: str) -> None:
+    process, pids = start(tmp_path, package(MODULE, "1.0.0", V1), end)
+    process.communicate(timeout=30)
+    assert all_gone(pids)
+
+
+def test_ctrl_c_reaches_the_engine_alone(tmp_path: Path, package: Any) -> None:
+    end = """
+try:
+    print("ticking", flush=True)
+    while True: engine.tick(0.1)
+except KeyboardInterrupt:
+    report = engine.tick(0.1)
+    print("after", report.entities, len(report.faults), flush=True)
+    engine.close()
+"""
+    process, pids = start(tmp_path, package(MODULE, "1.0.0", V1), end)
+    assert process.stdout is not None
+    assert any(line == "ticking\n" for line in process.stdout)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert "after 3 0" in out, err
+    assert process.returncode == 0
+    assert all_gone(pids)
+
+
+@pytest.fixture
+def own_isolation() -> Any:
+    """An isolation whose zygote may be killed."""
+    isolation = ProcessIsolation()
+    yield isolation
+    isolation.close()
+
+
+def end_zygote(isolation: ProcessIsolation) -> None:
+    """SIGKILL the zygote, and return once it is gone."""
+    pidfd = os.pidfd_open(isolation._zygote.pid)
+    try:
+        os.kill(isolation._zygote.pid, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        assert poll.poll(10_000)
+    finally:
+        os.close(pidfd)
+
+
+def test_a_zygote_that_dies(open_engine: OpenEngine, own_isolation: ProcessIsolation) -> None:
+    engine = open_engine(BOTH, isolation=own_isolation)
+    engine.load_module_version(MODULE, 1)
+    engine.spawn(MODULE, id=range(10))
+    end_zygote(own_isolation)
+    report = engine.tick(0.1)
+    assert (report.faults, report.entities) == ((), 10), "a loaded version does not need it"
+    engine.load_module_version(MODULE, 2)
+    engine.set_traffic_split(MODULE, {1: 0.5, 2: 0.5})
+    assert engine.tick(0.1).entities == 10
+    assert sorted(engine.entities(MODULE)["n"].tolist()) == [2] * 5 + [101] * 5
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda engine: engine.inject_fault(MODULE, 1, "raise"),
+        lambda engine: kill(engine, ONE),
+    ],
+    ids=["raise", "kill"],
+)
+def test_a_fault_after_the_zygote_died(
+    open_engine: OpenEngine, own_isolation: ProcessIsolation, then: Callable[[Any], None]
+) -> None:
+    engine = open_engine(BOTH, isolation=own_isolation)
+    engine.load_module_version(MODULE, 1)
+    engine.spawn(MODULE, id=range(10))
+    engine.tick(0.1)
+    end_zygote(own_isolation)
+    then(engine)
+    report = engine.tick(0.1)
+    assert (len(report.faults), report.entities, report.skipped) == (1, 10, 0)
+    assert engine.entities(MODULE)["n"].tolist() == [2] * 10
+
+
+def test_a_spare_that_dies(open_engine: OpenEngine, own_isolation: ProcessIsolation) -> None:
+    engine = open_engine({"1.0.0": V1, "2.0.0": V2}, isolation=own_isolation)
+    engine.load_module_version(MODULE, 1)
+    zygote = own_isolation._zygote.pid
+    worker = engine.workers(MODULE)[ONE]
+    spares: list[int] = []
+    deadline = time.monotonic() + GONE_SECONDS
+    while not spares and time.monotonic() < deadline:  # it is forked while the engine goes on
+        children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text("ascii").split()
+        spares = [pid for pid in map(int, children) if pid != worker]
+    assert spares
+    for pid in spares:
+        os.kill(pid, signal.SIGKILL)
+    assert all_gone(spares)
+    engine.load_module_version(MODULE, 2)
+    assert engine.workers(MODULE).keys() == {ONE, TWO}
