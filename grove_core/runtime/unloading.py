@@ -53,7 +53,7 @@ def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> Unloa
 def is_idle(loaded: LoadedVersion, timeout: float) -> bool:
     """Ask a version whether it may be unloaded. One whose worker is gone or mute is not asked twice."""
     worker = loaded.worker
-    if worker is None:
+    if worker is None or not loaded.description.introduced.may_be_busy:
         return True
     try:
         if not loaded.idle_asked:

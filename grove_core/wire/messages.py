@@ -43,6 +43,8 @@ class Introduced(Message, frozen=True):
     catch_up: bool
     keeps_document: bool
     """Whether it has a document: it defines `get_state`."""
+    may_be_busy: bool
+    """Whether it must be asked before it is unloaded: it defines `is_idle`."""
 
 
 class Slot(Message, frozen=True):

@@ -109,6 +109,7 @@ class Hosted:
             tuple(module.get_dependencies()),
             bool(module.catch_up),
             _keeps_document(module),
+            type(module).is_idle is not Module.is_idle,
         )
         return cls(module, schema, order), introduction
 

@@ -30,6 +30,9 @@ class Main(Module):
         self.entities.hit += 1
 """
 
+SCHEMA_1 = 'x="f4", n="i8", tag=Column("i1", low=-100, high=100), fixed="f4", constant=("fixed",)'
+"""The schema of version 1."""
+
 BOTH = {"1.0.0": V1, "2.0.0": V2}
 
 

@@ -348,7 +348,7 @@ def test_any_sequence_of_calls_and_faults(package: Any, installed: Any, isolatio
     run_state_machine_as_test(
         lambda: EngineMachine(open_engine),
         settings=settings(
-            max_examples=int(os.environ.get("GROVE_EXAMPLES", "40")),
+            max_examples=int(os.environ.get("GROVE_EXAMPLES", "120")),
             stateful_step_count=30,
             deadline=None,
             derandomize="CI" in os.environ,

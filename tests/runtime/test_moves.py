@@ -59,7 +59,7 @@ Moves = list[tuple[Version, Version, list[int]]]
 
 def add(state: ModuleState, version: Version, *, lenses: tuple[Lens, ...] = LENSES) -> LoadedVersion:
     schema = SCHEMAS[version]
-    introduced = Introduced(PROTOCOL, schema.specs, lenses, (), True, False)
+    introduced = Introduced(PROTOCOL, schema.specs, lenses, (), True, False, False)
     loaded = LoadedVersion(
         version,
         Description(VersionRecord("game", version, "game", "game:Main", "/"), schema, introduced),

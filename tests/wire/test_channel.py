@@ -59,6 +59,7 @@ MESSAGES: list[Message] = [
         ("other>=1",),
         False,
         True,
+        False,
     ),
     Prepare((Slot("x", "<f4", 4096, 8192, True),), {"deep": [1, {"a": None}], "b": b"raw"}, b"\x80", "1.0.0"),
     Prepare((), {}, None, "1.0.0"),

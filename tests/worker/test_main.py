@@ -183,6 +183,9 @@ class Main(Module):
 
     def get_state(self):
         return {}
+
+    def is_idle(self):
+        return False
 """
     assert hosting(source).load() == Introduced(
         PROTOCOL,
@@ -190,6 +193,7 @@ class Main(Module):
         (Lens("==1.*", "==2.*", [Add("y")]),),
         ("other>=1",),
         False,
+        True,
         True,
     )
 
