@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     REFUSED = 4
+    INTERRUPTED = 130
 
 
 def exit_code(error: GroveError) -> ExitCode:

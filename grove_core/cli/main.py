@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from grove_core.base.errors import GroveError
-from grove_core.cli.exits import exit_code, one_line
+from grove_core.cli.exits import ExitCode, exit_code, one_line
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class LazyGroup(click.Group):
         except GroveError as error:
             click.echo(f"Error: {one_line(error)}", err=True)
             ctx.exit(exit_code(error))
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(ExitCode.INTERRUPTED)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,5 +67,5 @@ def main() -> None:
     """Several versions of one stateful module, side by side in a live system.
 
     Exit codes: 0 all went well, 1 something failed, 2 the command line or a value is wrong,
-    3 what was named does not exist, 4 refused for now.
+    3 what was named does not exist, 4 refused for now, 130 interrupted.
     """
