@@ -18,7 +18,7 @@ def descendants(pid: int) -> set[int]:
     """Return the children of a process, and theirs."""
     try:
         children = {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone, or gone while it was read
         return set()
     return children.union(*map(descendants, children))
 
