@@ -102,6 +102,18 @@ class Catalogue:
                 )
             self.parts[kind, name] = Registered(kind, name, plugin, factory)
 
+    def find(self, kind: PartKind, name: str) -> Registered:
+        """Return the part called `name`.
+
+        Raises:
+            UnknownPart: no plugin registers that name.
+        """
+        registered = self.parts.get((kind, name))
+        if registered is None:
+            known = ", ".join(sorted(n for k, n in self.parts if k is kind)) or "none"
+            raise UnknownPart(f"no plugin registers the {kind.value} {name!r}; there are: {known}")
+        return registered
+
     def make(self, kind: PartKind, name: str, options: Mapping[str, Any]) -> Any:
         """Make the part called `name`.
 
@@ -109,10 +121,7 @@ class Catalogue:
             UnknownPart: no plugin registers that name.
             PluginFailed: its factory raised, or does not take these options.
         """
-        registered = self.parts.get((kind, name))
-        if registered is None:
-            known = ", ".join(sorted(n for k, n in self.parts if k is kind)) or "none"
-            raise UnknownPart(f"no plugin registers the {kind.value} {name!r}; there are: {known}")
+        registered = self.find(kind, name)
         try:
             return registered.factory(**options)
         except Exception as error:

@@ -63,6 +63,7 @@ class Context:
         self.faults_allowed = faults_allowed
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
         self.fault_policy: FaultPolicy = self._make(PartKind.FAULT_POLICY, settings.fault_policy)
+        catalogue.find(PartKind.GC_POLICY, settings.gc_policy.use)  # made once a threshold is known
         self.make_router()  # a wrong name is found now, before anything is started
         self.isolation: Isolation = isolation or self._make(PartKind.ISOLATION, settings.isolation)
         self.events: deque[Event] = deque(maxlen=EVENTS)
