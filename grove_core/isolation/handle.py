@@ -44,6 +44,7 @@ class ProcessWorker:
         self._exit_status = exit_status
         self._gone = False
         self._printed = ""
+        self._ended: str | None = None
 
     def fileno(self) -> int:
         """The socket's descriptor: readable when an answer or EOF is there."""
@@ -111,7 +112,12 @@ class ProcessWorker:
         return bool(poll.poll(timeout * 1000))
 
     def how_it_ended(self) -> str:
-        """Say how the process ended, as far as it is known."""
+        """Say how the process ended, as far as it is known. It is found out once: the status comes only once."""
+        if self._ended is None:
+            self._ended = self._find_out_how_it_ended()
+        return self._ended
+
+    def _find_out_how_it_ended(self) -> str:
         status = self._exit_status(self.pid, STATUS_SECONDS)
         if status is None:
             return "died"
