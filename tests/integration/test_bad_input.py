@@ -184,7 +184,7 @@ def test_a_threshold_that_the_policy_does_not_take(engine: DebugEngine, refused:
 
 
 def test_a_policy_that_is_not_there(open_engine: OpenEngine) -> None:
-    with pytest.raises(UnknownPart, match="gc_policy 'magic'.*idle"):
+    with pytest.raises(UnknownPart, match=r"gc_policy 'magic'.*idle"):
         open_engine(BOTH, settings=Settings(gc_policy=Choice("magic")))
 
 
