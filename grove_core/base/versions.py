@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -15,32 +14,6 @@ from grove_core.base.errors import InvalidRequirement
 
 Requirement = int | str | Version
 """What a caller may write where a version is asked for."""
-
-
-@dataclass(frozen=True)
-class VersionKey:
-    """One version of one module; it reads and writes as `gamelogic@2.0.0`."""
-
-    module: str
-    version: Version
-
-    def __str__(self) -> str:
-        return f"{self.module}@{self.version}"
-
-    @classmethod
-    def parse(cls, text: str) -> VersionKey:
-        """Read `module@version`.
-
-        Raises:
-            InvalidRequirement: there is no `@`, or what follows is not a PEP 440 version.
-        """
-        module, at, version = text.partition("@")
-        try:
-            if not (module and at):
-                raise InvalidVersion(text)
-            return cls(module, Version(version))
-        except InvalidVersion:
-            raise InvalidRequirement(f"{text!r} is not of the form module@version") from None
 
 
 def specifier(requirement: Requirement) -> SpecifierSet:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,13 +91,6 @@ class Table:
             self._back(slot, 0, self.capacity)
             self.slots[slot.name] = slot
             self._arrays[slot.name] = np.frombuffer(mapping, slot.dtype, self.max_rows, slot.offset - start)
-
-    def drop(self, names: Iterable[str]) -> None:
-        """Forget slots and give back their pages; their address space stays reserved."""
-        for name in names:
-            slot = self.slots.pop(name)
-            del self._arrays[name]
-            self._free(slot)
 
     def __contains__(self, name: object) -> bool:
         return name in self.slots

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from grove_core.base.errors import InvalidRequirement
-from grove_core.base.versions import VersionKey, matching, satisfies, specifier
+from grove_core.base.versions import matching, satisfies, specifier
 
 ALL = [Version(text) for text in ("2.0", "1.0", "1.10", "1.9", "2.1rc1", "3.0.dev1")]
 
@@ -57,21 +57,8 @@ def test_what_is_none_says_what_to_write(requirement: object) -> None:
         specifier(requirement)  # type: ignore[arg-type]
 
 
-def test_a_key_is_refused_unless_it_is_module_at_version() -> None:
-    for text in ("", "ledger", "ledger@", "@1.0", "ledger@latest", "ledger@1.0@2"):
-        with pytest.raises(InvalidRequirement, match="module@version"):
-            VersionKey.parse(text)
-
-
 release = st.lists(st.integers(0, 99), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
 versions = st.builds("{}{}".format, release, st.sampled_from(["", "a1", "b2", "rc3", ".dev4", ".post5"])).map(Version)
-modules = st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True)
-
-
-@given(modules, versions)
-def test_a_key_reads_as_it_writes(module: str, version: Version) -> None:
-    key = VersionKey(module, version)
-    assert VersionKey.parse(str(key)) == key
 
 
 @given(st.lists(versions), versions)

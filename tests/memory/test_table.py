@@ -182,18 +182,6 @@ def test_slots_can_be_added_to_rows_that_are_there(table: Table) -> None:
         os.ftruncate(table.descriptor, os.fstat(table.descriptor).st_size - PAGE)
 
 
-def test_dropped_slots_give_their_pages_back_and_can_come_again(table: Table) -> None:
-    table.add({"later": np.dtype("<f8")})
-    fill(table, 50_000)
-    table["later"][...] = 7
-    before = table.bytes
-    table.drop(["later"])
-    assert before - table.bytes >= 50_000 * 8 - PAGE
-    assert "later" not in table
-    table.add({"later": np.dtype("<f8")})
-    assert not table["later"].any()
-
-
 @pytest.mark.parametrize("keep", [False, True], ids=["no view held", "a view held"])
 def test_close_returns_every_page(keep: bool) -> None:
     table = Table("closed", COLUMNS, MAX_ROWS)
