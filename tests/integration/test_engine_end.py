@@ -121,14 +121,15 @@ try:
     while True: engine.tick(0.1)
 except KeyboardInterrupt:
     report = engine.tick(0.1)
-    print("after", report.entities, len(report.faults), flush=True)
+    print("after", report.entities, [fault.message for fault in report.faults], flush=True)
     engine.close()
 """
     process, pids = start(tmp_path, package(MODULE, "1.0.0", V1), end)
     assert process.stdout is not None
     assert any(line == "ticking\n" for line in process.stdout)
     out, err = interrupted(process)
-    assert "after 3 0" in out, err
+    # An interrupt that strikes while a reply is read loses it; the worker is ended then, by the engine, and restarted.
+    assert "after 3 []" in out or "after 3 ['it has no worker']" in out, out + err
     assert process.returncode == 0
     assert all_gone(pids)
 
