@@ -40,7 +40,7 @@ def validate(order: Ask, number: int, claimed: list[NDArray[np.int64]]) -> Effec
     Args:
         order: what was asked, and the reply.
         number: the tick.
-        claimed: ids for newborn that replies before this one chose; this one's are added.
+        claimed: ids for newborn of this module that replies before this one chose; this one's are added.
     """
     reply, loaded = order.reply, order.loaded
     if order.problem is not None or reply is None:

@@ -87,8 +87,9 @@ def take_back(context: Context, orders: Sequence[Ask], number: int) -> None:
     """
     gather(context, orders)
     for order in orders:
-        if order.problem is not None:
-            end_worker(order.loaded)
+        if order.problem is not None and not end_worker(order.loaded):
+            context.emit(EventKind.MEMORY_ABANDONED, order.state.name, order.loaded.version)
+            _rebuild(order.loaded)
         snapshot = order.loaded.generations.of(number)
         if snapshot.tick == number:
             snapshot.restore(order.loaded.table, order.start, order.stop)
@@ -166,13 +167,15 @@ def _start_again(context: Context, order: Ask) -> Recovered | None:
 
 
 def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> bool:
-    """Have recovered rows redo the tick they lost; a fault meanwhile is handled as any other."""
+    """Have recovered rows redo the tick they lost, and tell whether they did; a fault meanwhile is handled as any."""
     state, loaded = recovered.state, recovered.loaded
+    ticked = True
     for start, stop in recovered.rows:
         if stop == start:
             continue
         if not loaded.description.introduced.catch_up:
             context.emit(EventKind.CATCH_UP_SKIPPED, state.name, loaded.version, entities=stop - start)
+            ticked = False
             continue
         loaded.generations.of(recovery.number).extend(loaded.table, start, stop, recovery.number)
         order = Ask(state, loaded, start, stop)
@@ -185,7 +188,7 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
             return state.condition is Condition.RUNNING
         recovery.processed += apply(context, order, effects, recovery.number)
         recovery.committed.append((order, effects))
-    return True
+    return ticked
 
 
 def _rebuild(loaded: LoadedVersion) -> None:

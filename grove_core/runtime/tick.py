@@ -78,10 +78,10 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
     Workers that failed are ended and their rows restored before any row changes its place. Stable versions
     recover first, so that the others have somewhere to go.
     """
-    claimed: list[NDArray[np.int64]] = []
+    claimed: dict[str, list[NDArray[np.int64]]] = {}
     bad = []
     for order in orders:
-        effects: Effects | Problem = validate(order, recovery.number, claimed)
+        effects: Effects | Problem = validate(order, recovery.number, claimed.setdefault(order.state.name, []))
         if isinstance(effects, Problem):
             bad.append((order, *contain(context, order, effects, recovery)))
         else:
