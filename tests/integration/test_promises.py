@@ -118,3 +118,26 @@ def test_no_pickle_eval_or_exec_anywhere() -> None:
                 assert not {alias.name for alias in node.names} & {"pickle", "cloudpickle", "marshal"}, file
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec"}, file
+
+
+BEARING = """
+from grove_core import Module, Schema
+
+class Main(Module):
+    schema = Schema(x="f8")
+
+    def process(self, dt):
+        if len(self.entities) == 1:
+            self.entities.spawn(id=[5], x=[0.0])
+"""
+
+
+def test_two_modules_may_bear_the_same_id_in_one_tick(package: Any, installed: Any, isolation: Any) -> None:
+    folders = [package(module, "1.0.0", BEARING) for module in ("left", "right")]
+    with MultiVersionEngine(plugins=[installed(*folders)], isolation=isolation) as engine:
+        for module in ("left", "right"):
+            engine.load_module_version(module, 1)
+            engine.spawn(module, id=[1])
+        assert engine.tick(1.0).faults == ()
+        for module in ("left", "right"):
+            assert sorted(engine.entities(module)["id"]) == [1, 5]
