@@ -10,7 +10,6 @@ from grove_core.base.errors import InvalidInput, Refused
 from grove_core.base.versions import Requirement
 from grove_core.engine import MultiVersionEngine
 from grove_core.runtime.asks import answers_idle
-from grove_core.runtime.loading import worker_slots
 from grove_core.wire.messages import Inject, InjectedKind, Raised
 
 ANSWER_SECONDS = 5.0
@@ -71,4 +70,5 @@ class DebugEngine(MultiVersionEngine):
         """Return the inode of a version's table, and what its worker may map: offset -> (column, writable)."""
         with self._turns.take("table_slots"):
             loaded = self._state(module).resolve(version)
-            return loaded.table.inode, {slot.offset: (slot.name, slot.writable) for slot in worker_slots(loaded)}
+            slots = loaded.store.worker_slots(loaded.schema)
+            return loaded.store.arena.inode, {slot.offset: (slot.name, slot.writable) for slot in slots}

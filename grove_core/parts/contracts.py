@@ -6,7 +6,7 @@ holds the plain object.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -40,6 +40,31 @@ class Population:
     origin: NDArray[np.int32]
     """Index of the version it came from with that split, or `NEW`."""
 
+    def group(self, version: int) -> Group:
+        """Return the entities whose `current` is `version`: an index into `versions`, or `NEW`.
+
+        A router that asks for the groups it takes entities from never looks at those that stay.
+        """
+        rows = np.flatnonzero(self.current == version)
+        return Group(rows, self.keys[rows], self.arrival[rows], lambda chosen: self.origin[rows[chosen]])
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return how many entities are in each version; new ones are in none."""
+        there = self.current[self.current != NEW]
+        return np.bincount(there, minlength=len(self.versions)).astype(np.int64, copy=False)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The entities of a population that are in one version; every array has one value an entity."""
+
+    rows: NDArray[np.int64]
+    """Their places in the population."""
+    keys: NDArray[np.uint64]
+    arrival: NDArray[np.int64]
+    origin: Callable[[NDArray[np.int64]], NDArray[np.int32]]
+    """Gives `Population.origin` of those at the given places in this group."""
+
 
 class Router(Protocol):
     """Shares entities out among versions. Pure: the same population and quota give the same answer.
@@ -59,6 +84,67 @@ class Router(Protocol):
 
     def route(self, population: Population, quota: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return for each entity the index of its version. `quota` is the exact count for each version."""
+        ...
+
+
+class Layout(Protocol):
+    """What a migrator needs to know of a schema; what it is given is a `grove_core.Schema`."""
+
+    @property
+    def dtypes(self) -> dict[str, np.dtype[Any]]:
+        """Column name -> numpy dtype; `id` left out."""
+        ...
+
+
+class Endpoint(Protocol):
+    """One end of a migration."""
+
+    @property
+    def version(self) -> Version:
+        """The version."""
+        ...
+
+    @property
+    def schema(self) -> Layout:
+        """Its columns."""
+        ...
+
+
+class Migrator(Protocol):
+    """Takes rows between two versions that no chain of lenses joins. It knows no module: only versions and columns.
+
+    `accepts` is asked in the engine's process. `migrate` runs in a fresh worker that imports the plugin by its
+    entry point, so the plugin must be installed. Example, a whole plugin::
+
+        class Widen:
+            def accepts(self, source, target):
+                return source.schema.dtypes.keys() == target.schema.dtypes.keys()
+
+            def migrate(self, rows, source, target):
+                return {name: rows[name].astype(dtype) for name, dtype in target.schema.dtypes.items()}
+
+        @hookimpl
+        def grove_register_migrators():
+            return {"widen": Widen}
+    """
+
+    def accepts(self, source: Endpoint, target: Endpoint) -> bool:
+        """Tell whether it can take rows this way. Pure: asked once for two versions; the way back by itself."""
+        ...
+
+    def migrate(self, rows: dict[str, NDArray[Any]], source: Endpoint, target: Endpoint) -> Mapping[str, NDArray[Any]]:
+        """Return columns of the target, one value for each row, in the order of the rows.
+
+        A column that is not returned passes where the source has it with this dtype; else it comes back from
+        what the rows carry, or gets its default. What the target has not as the source had it is carried, and
+        comes back bit for bit on the way back unless what was returned for it has changed meanwhile. So that
+        it does, a column that both have is returned both ways or neither.
+
+        Args:
+            rows: every column of the source, read only, `id` left out.
+            source: where they are.
+            target: where they go.
+        """
         ...
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.base.errors import InvalidInput
-from grove_core.parts.contracts import NEW, Population
+from grove_core.parts.contracts import NEW, Group, Population
 
 Rows = NDArray[np.int64]
 
@@ -31,67 +34,84 @@ class Quota:
                 f"among {len(population.versions)} versions"
             )
         target = population.current.astype(np.int32)
-        room = quota.astype(np.int64)
-        given = []
-        for version in range(len(quota)):
-            inside = target == version
-            room[version] -= np.count_nonzero(inside)
-            if room[version] < 0:
-                given.append(_latest(population, np.flatnonzero(inside), -int(room[version])))
-                room[version] = 0
-        homeless = _send_home(population, np.concatenate(given), room, target) if given else _NOBODY
-        _deal(population, homeless, room, target)
-        _deal(population, np.flatnonzero(population.current == NEW), room, target)
+        room = quota - population.counts()
+        given = [_latest(population.group(int(version)), -int(room[version])) for version in np.flatnonzero(room < 0)]
+        np.maximum(room, 0, out=room)
+        if given:
+            _deal(_send_home(Given.of(given), room, target), room, target)
+        if room.any():
+            new = population.group(NEW)
+            _deal(Given(new.rows, new.keys, np.empty(0, np.int32)), room, target)
         return target
 
 
-_NOBODY: Rows = np.empty(0, np.int64)
+@dataclass(frozen=True)
+class Given:
+    """Entities that need a version: their places in the population, keys, and origins."""
+
+    rows: Rows
+    keys: NDArray[np.uint64]
+    origin: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, parts: Sequence[Given]) -> Given:
+        """Put several together."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.keys for part in parts]),
+            np.concatenate([part.origin for part in parts]),
+        )
+
+    def only(self, chosen: NDArray[np.bool_]) -> Given:
+        """Return those where `chosen` holds."""
+        return self if chosen.all() else Given(self.rows[chosen], self.keys[chosen], self.origin[chosen])
 
 
-def _latest(population: Population, rows: Rows, count: int) -> Rows:
-    """Return the `count` of `rows` that arrived last; of those that arrived together, the lowest keys."""
-    if count == len(rows):
-        return rows
-    arrival = population.arrival[rows]
-    if arrival.min() == arrival.max():
-        return _lowest(population, rows, count)
-    edge = np.partition(arrival, len(rows) - count)[len(rows) - count]
-    later = rows[arrival > edge]
-    return np.concatenate((later, _lowest(population, rows[arrival == edge], count - len(later))))
+def _latest(group: Group, count: int) -> Given:
+    """Return the `count` of a group that arrived last; of those that arrived together, the lowest keys."""
+    arrival, size = group.arrival, len(group.rows)
+    if count == size:
+        chosen = np.arange(size)
+    elif arrival.min() == arrival.max():
+        chosen = _lowest(group.keys, count)
+    else:
+        edge = np.partition(arrival, size - count)[size - count]
+        later, level = np.flatnonzero(arrival > edge), np.flatnonzero(arrival == edge)
+        chosen = np.concatenate((later, level[_lowest(group.keys[level], count - len(later))]))
+    return Given(group.rows[chosen], group.keys[chosen], group.origin(chosen))
 
 
-def _lowest(population: Population, rows: Rows, count: int) -> Rows:
-    """Return the `count` of `rows` with the lowest keys, in no order."""
-    if count >= len(rows):
-        return rows
-    keys = population.keys[rows]
+def _lowest(keys: NDArray[np.uint64], count: int) -> Rows:
+    """Return the places of the `count` lowest keys, in no order."""
+    if count >= len(keys):
+        return np.arange(len(keys))
     # Keys are distinct, and to partition values is faster than to partition their indices.
-    lowest: Rows = rows[keys < np.partition(keys, count)[count]]
-    return lowest
+    return np.flatnonzero(keys < np.partition(keys, count)[count])
 
 
-def _send_home(population: Population, given: Rows, room: NDArray[np.int64], target: NDArray[np.int32]) -> Rows:
+def _send_home(given: Given, room: NDArray[np.int64], target: NDArray[np.int32]) -> Given:
     """Send each given entity back to its origin while there is room; return those left over."""
-    origin = population.origin[given]
-    homeless = np.ones(len(given), np.bool_)
+    homeless = np.ones(len(given.rows), np.bool_)
     for version in np.flatnonzero(room):
-        candidates = np.flatnonzero(origin == version)
+        candidates = np.flatnonzero(given.origin == version)
         if len(candidates) > room[version]:
-            keys = population.keys[given[candidates]]
-            candidates = candidates[keys < np.partition(keys, room[version])[room[version]]]
-        target[given[candidates]] = version
+            candidates = candidates[_lowest(given.keys[candidates], int(room[version]))]
+        target[given.rows[candidates]] = version
         homeless[candidates] = False
         room[version] -= len(candidates)
-    return given[homeless]
+    return given.only(homeless)
 
 
-def _deal(population: Population, rows: Rows, room: NDArray[np.int64], target: NDArray[np.int32]) -> None:
-    """Fill the room of the versions, in their order, with `rows` by key; `room` shrinks."""
+def _deal(given: Given, room: NDArray[np.int64], target: NDArray[np.int32]) -> None:
+    """Fill the room of the versions, in their order, with `given` by key; `room` shrinks."""
+    rows = given.rows
     ends = np.minimum(np.cumsum(room), len(rows))
     taken = np.diff(ends, prepend=0)
     inner = np.unique(ends[(ends > 0) & (ends < len(rows))])
     if len(inner):
         # A partition at each boundary is enough: within one version the order means nothing.
-        rows = rows[np.argpartition(population.keys[rows], inner)]
+        rows = rows[np.argpartition(given.keys, inner)]
     target[rows] = np.repeat(np.arange(len(room), dtype=np.int32), taken)
     room -= taken

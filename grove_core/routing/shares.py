@@ -24,6 +24,8 @@ KEYS_VERSION = 1
 
 _DENOMINATOR = 10**9
 """A weight is read as the simplest fraction up to this denominator: 1/3 is a third, 0.1 + 0.2 is 3/10."""
+_BLOCK = 1 << 13
+"""So many keys are hashed at a time: they and what is in between stay in the cache."""
 _UNIT = 10**9
 """Shares are rounded to this part of an entity before their remainders are compared."""
 
@@ -106,14 +108,19 @@ def salt(module: str) -> np.uint64:
 
 def keys(ids: NDArray[np.int64], salt: np.uint64) -> NDArray[np.uint64]:
     """Return the key of each id, its splitmix64 hash with `salt`; distinct ids have distinct keys."""
-    z = np.array(ids, np.int64).view(np.uint64)
-    z ^= salt
-    z += np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        z ^= z >> np.uint64(shift)
-        z *= np.uint64(factor)
-    z ^= z >> np.uint64(31)
-    return z
+    hashed = np.empty(len(ids), np.uint64)
+    shifted = np.empty(min(_BLOCK, len(ids)), np.uint64)
+    values = np.asarray(ids, np.int64).view(np.uint64)
+    for start in range(0, len(ids), _BLOCK):
+        z = hashed[start : start + _BLOCK]
+        high = shifted[: len(z)]
+        np.bitwise_xor(values[start : start + _BLOCK], salt, out=z)
+        z += np.uint64(0x9E3779B97F4A7C15)
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            z ^= np.right_shift(z, np.uint64(shift), out=high)
+            z *= np.uint64(factor)
+        z ^= np.right_shift(z, np.uint64(31), out=high)
+    return hashed
 
 
 def _level(deficits: NDArray[np.int64], births: int) -> int:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from grove_core.base.errors import PeerDied, WorkerError
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
+from grove_core.runtime.adoption import remap
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.wire.messages import Idle, Raised, Tick, Ticked
+from grove_core.wire.messages import Idle, Mapped, Raised, Tick, Ticked
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
@@ -60,6 +61,9 @@ def send(order: Ask, number: int, dt: float, *, catching_up: bool) -> None:
     try:
         if worker is None:
             raise PeerDied("it has no worker")
+        if order.loaded.mapped is not order.loaded.store:
+            remap(worker, order.loaded.store, order.loaded.schema)
+            order.loaded.mapped = order.loaded.store
         worker.send(Tick(number, dt, order.start, order.stop, catching_up))
     except PeerDied:
         order.problem = _death(order.loaded)
@@ -133,6 +137,8 @@ def _take(order: Ask, answer: object) -> None:
     """File an answer under its order."""
     if order.loaded.idle_asked and answers_idle(answer):
         order.loaded.idle_asked = False
+    elif isinstance(answer, Mapped):
+        return
     elif not order.open:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
     elif isinstance(answer, Ticked):

@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement as BadRequirement
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from grove_core.author.schema import ID, Schema
+from grove_core.author.schema import Schema
 from grove_core.base.errors import (
     AlreadyLoaded,
     DeadlineExceeded,
@@ -25,8 +25,6 @@ from grove_core.base.errors import (
 )
 from grove_core.base.events import EventKind
 from grove_core.base.records import VersionRecord
-from grove_core.memory.generations import Generations
-from grove_core.memory.table import Table
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
@@ -35,10 +33,9 @@ from grove_core.runtime.state import (
     Description,
     LoadedVersion,
     ModuleState,
-    mutable_columns,
-    table_columns,
 )
-from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
+from grove_core.runtime.store import Store
+from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready
 
 Answer = TypeVar("Answer")
 
@@ -74,13 +71,9 @@ def load(
             description = introduce(context, state, worker, record, deadline)
             _check_requirements(description, others)
             _join(state, description)
-            label = f"grove:{state.name}@{record.version}"
-            rows = context.settings.max_entities
-            table = Table(label, table_columns(description.schema), rows)
-            memory.append(table)
-            generations = Generations(label, mutable_columns(description.schema), rows)
-            memory.append(generations)
-            loaded = LoadedVersion(record.version, description, table, generations, config, context.clock.now(), worker)
+            store = Store.make(f"grove:{state.name}", description.schema, context.settings.max_entities)
+            memory.append(store)
+            loaded = LoadedVersion(record.version, description, store, config, context.clock.now(), worker)
             loaded.document = document
             prepare(context, state, loaded, worker, deadline)
     except BaseException as error:
@@ -140,11 +133,12 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         MigrationRefused: it has a document, and does not take the one there is.
     """
-    slots = worker_slots(loaded)
+    store = loaded.store
+    slots = store.worker_slots(loaded.schema)
     document, giver = _document_for(state, loaded)
-    read_only = loaded.table.read_only_descriptor()
+    read_only = store.arena.read_only_descriptor()
     try:
-        worker.send(Prepare(slots, loaded.config, document, str(giver)), [loaded.table.descriptor, read_only])
+        worker.send(Prepare(slots, loaded.config, document, str(giver)), [store.arena.descriptor, read_only])
     finally:
         os.close(read_only)
     ready = _answer(worker, deadline, "initialised and warmed", Ready)
@@ -157,6 +151,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
     loaded.document = ready.document
     loaded.worker = worker
+    loaded.mapped = store
     loaded.idle_asked = False
 
 
@@ -189,33 +184,21 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     _join(state, description)
 
 
-def worker_slots(loaded: LoadedVersion) -> tuple[Slot, ...]:
-    """Return the columns a version's worker may map: its schema's and id, constant ones for reading."""
-    slots = loaded.table.slots
-    return tuple(
-        Slot(name, slots[name].dtype.str, slots[name].offset, slots[name].length, writable)
-        for name, writable in (
-            (ID, False),
-            *((spec.name, not spec.constant) for spec in loaded.schema.specs),
-        )
-    )
-
-
 @contextlib.contextmanager
-def _kept_on_success(context: Context) -> Iterator[tuple[Worker, list[Table | Generations]]]:
+def _kept_on_success(context: Context) -> Iterator[tuple[Worker, list[Store]]]:
     """Start a worker, and end it and close the memory that was added if anything is raised."""
     worker = context.isolation.start()
-    memory: list[Table | Generations] = []
+    memory: list[Store] = []
     try:
         yield worker, memory
     except BaseException:
         gone = worker.kill()
         worker.close()
-        for part in memory:
-            if gone or isinstance(part, Generations):
-                part.close()
+        for store in memory:
+            if gone:
+                store.close()
             else:
-                part.abandon()
+                store.abandon()
         raise
 
 

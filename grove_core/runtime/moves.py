@@ -1,8 +1,9 @@
 """The only code that changes which version an entity belongs to; all of it or nothing.
 
-Rows are first written behind the live ones of their new table, where nobody sees them. Then an intent is
-noted, and published: holes are filled, counts are set. Before the intent nothing has happened; after it
-everything will, also if the engine was interrupted in between.
+Rows are first written behind the live ones of their new table, where nobody sees them, or their memory is laid
+out for their new version. Then an intent is noted, and published: holes are filled, counts are set, stores
+change hands. Before the intent nothing has happened; after it everything will, also if the engine was
+interrupted in between.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from packaging.version import Version
 
-from grove_core.author.schema import ID
+from grove_core.author.schema import ID, Array, Columns
 from grove_core.base.records import MigrationRecord, MoveCause
-from grove_core.migration.plan import Hop
-from grove_core.migration.rows import Batch, Carried, CarriedValues, migrate
+from grove_core.memory.table import Rows, length
+from grove_core.migration.plan import Hop, Passed
+from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
-from grove_core.runtime.state import ARRIVAL, ORIGIN, PINNED, Intent, LoadedVersion, ModuleState
+from grove_core.runtime.adoption import give_up, plan, release
+from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState
+from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED, CarriedNames, Store
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,8 @@ class Newcomers:
 
     ids: NDArray[np.int64]
     batch: Batch
-    arrival: int | NDArray[np.int64] = 0
-    origin: int | NDArray[np.int32] = NEW
+    arrival: int = 0
+    origin: int = NEW
     pinned: bool | NDArray[np.bool_] = False
 
 
@@ -40,7 +46,26 @@ class Transaction:
     def __init__(self, state: ModuleState) -> None:
         self._state = state
         self._appended: dict[Version, int] = {}
-        self._removed: dict[Version, list[NDArray[np.int64]]] = {}
+        self._removed: dict[Version, list[Rows]] = {}
+        self._adoptions: list[Adoption] = []
+        self._stores: dict[Version, Store] = {}
+        """The stores that versions have once the adoptions are published."""
+
+    def store(self, loaded: LoadedVersion) -> Store:
+        """Return the store that a version has after what was noted so far."""
+        return self._stores.get(loaded.version, loaded.store)
+
+    def make_room(self, target: LoadedVersion, rows: int) -> tuple[int, int]:
+        """Make room behind the live rows of `target`; return the range of rows.
+
+        Raises:
+            OutOfMemory: there is no room.
+        """
+        table = self.store(target).table
+        start = table.count + self._appended.get(target.version, 0)
+        table.reserve(start + rows)
+        self._appended[target.version] = start + rows - table.count
+        return start, start + rows
 
     def bring_in(self, target: LoadedVersion, rows: Newcomers) -> tuple[int, int]:
         """Write rows behind the live ones of `target`; return their range of rows.
@@ -48,27 +73,55 @@ class Transaction:
         Raises:
             OutOfMemory: there is no room for them.
         """
-        table = target.table
-        start = table.count + self._appended.get(target.version, 0)
-        stop = start + len(rows.ids)
-        table.reserve(stop)
-        _write(target, rows, start, stop)
-        self._appended[target.version] = stop - table.count
+        start, stop = self.make_room(target, len(rows.ids))
+        _write(self.store(target), rows, start, stop)
         return start, stop
 
-    def take_out(self, source: LoadedVersion, rows: NDArray[np.int64]) -> None:
+    def take_out(self, source: LoadedVersion, rows: Rows) -> None:
         """Note that these rows leave `source`."""
         self._removed.setdefault(source.version, []).append(rows)
 
+    def can_adopt(self, source: LoadedVersion, rows: Rows, target: LoadedVersion) -> bool:
+        """Tell whether these are all rows of `source`, and `target` has none, now and after what was noted."""
+        return (
+            length(rows) == source.count
+            and not target.count
+            and not (
+                {source.version, target.version} & (self._appended.keys() | self._removed.keys() | self._stores.keys())
+            )
+        )
+
+    def adopt(self, adoption: Adoption) -> None:
+        """Note that one version takes over all rows of another."""
+        self._adoptions.append(adoption)
+        self._stores[adoption.source] = adoption.left
+        self._stores[adoption.target] = adoption.given
+
     def commit(self) -> None:
         """Note the intent, and publish it."""
-        versions = self._appended.keys() | self._removed.keys()
-        tables = {version: self._state.versions[version].table for version in versions}
+        stores = {
+            version: self.store(self._state.versions[version])
+            for version in self._appended.keys() | self._removed.keys()
+        }
         self._state.intent = Intent(
-            {version: table.count + self._appended.get(version, 0) for version, table in tables.items()},
-            {version: np.concatenate(rows) for version, rows in self._removed.items()},
+            {version: store.table.count + self._appended.get(version, 0) for version, store in stores.items()},
+            {version: tuple(rows) for version, rows in self._removed.items()},
+            tuple(self._adoptions),
         )
         settle(self._state)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit; or, if anything was raised, give back the memory that was laid out. Nothing else has happened."""
+        if error is None:
+            self.commit()
+            return
+        for adoption in self._adoptions:
+            give_up(adoption, self._state.versions[adoption.source].store)
 
 
 def settle(state: ModuleState) -> bool:
@@ -76,44 +129,41 @@ def settle(state: ModuleState) -> bool:
     intent = state.intent
     if intent is None:
         return False
-    none = np.empty(0, np.int64)
+    for adoption in intent.adoptions:
+        _hand_over(state, adoption)
     for version, total in intent.totals.items():
         table = state.versions[version].table
-        table.count = table.fill_holes(intent.removed.get(version, none), total)
+        table.count = table.fill_holes(intent.removed.get(version, ()), total)
         table.layout += 1
     state.intent = None
     return True
 
 
-def extract(source: LoadedVersion, rows: NDArray[np.int64]) -> Batch:
+def extract(source: LoadedVersion, rows: Rows) -> Batch:
     """Copy rows out of a table."""
-    table, chosen = source.table, _run(rows)
-    return Batch(
-        len(rows),
-        {name: table[name][chosen].copy() for name in source.schema.names},
-        {
-            carried: CarriedValues(
-                table[value][chosen].copy(),
-                table[valid][chosen].copy(),
-                None if image is None else table[image][chosen].copy(),
-            )
-            for carried, (value, valid, image) in source.carried.items()
-        },
-    )
+    return _lift(source.store, source.schema.names, rows, {})
 
 
 def move(
     transaction: Transaction,
     state: ModuleState,
     source: LoadedVersion,
-    rows: NDArray[np.int64],
+    rows: Rows,
     target: LoadedVersion,
     *,
     pinned: bool | None = None,
 ) -> tuple[tuple[int, int], tuple[Hop, ...]]:
     """Have rows leave `source` for `target`, through the lenses between them; a rollback drops their pins.
 
+    All rows of a version go to an empty one by adoption: nothing that stays as it is is copied. Otherwise a
+    run of rows is copied as slices, and scattered rows are gathered, straight into their new table.
+
     Args:
+        transaction: what this becomes part of.
+        state: the module.
+        source: where they are.
+        rows: which; ascending.
+        target: where they go.
         pinned: what they are afterwards; None keeps what they were.
 
     Returns:
@@ -123,19 +173,30 @@ def move(
         NoLensPath, LensError, OutOfMemory: nothing has happened.
     """
     hops = state.graph.path(source.version, target.version)
+    origin, arrival = state.code(source.version), state.split_number
+    if transaction.can_adopt(source, rows, target):
+        left = Store.make(f"grove:{state.name}", source.schema, source.store.arena.max_rows)
+        if release(source, left):
+            try:
+                adoption = plan(source, left, target, hops, arrival, origin, pinned)
+            except BaseException:
+                left.close()
+                raise
+            transaction.adopt(adoption)
+            return (0, source.count), hops
+        left.close()
     chosen = _run(rows)
-    placed = transaction.bring_in(
-        target,
-        Newcomers(
-            source.table[ID][chosen],
-            migrate(extract(source, rows), hops),
-            state.split_number,
-            state.code(source.version),
-            source.table[PINNED][chosen] if pinned is None else pinned,
-        ),
-    )
-    transaction.take_out(source, rows)
-    return placed, hops
+    start, stop = transaction.make_room(target, length(rows))
+    store = transaction.store(target)
+    places = {
+        before: store.table.rows(after, start, stop) for after, before in _passing(source.schema.names, hops).items()
+    }
+    batch = migrate(_lift(source.store, source.schema.names, chosen, places), hops)
+    table = source.table
+    engine = Newcomers(table[ID][chosen], batch, arrival, origin, table[PINNED][chosen] if pinned is None else pinned)
+    _write(store, engine, start, stop, places.values())
+    transaction.take_out(source, chosen)
+    return (start, stop), hops
 
 
 def record(
@@ -156,40 +217,86 @@ def record(
     return migration
 
 
-def _run(rows: NDArray[np.int64]) -> NDArray[np.int64] | slice:
-    """Take a slice where rows stand in one run: a copy of a slice is many times faster than a gather."""
-    if len(rows) and rows[-1] - rows[0] + 1 == len(rows) and (np.diff(rows) == 1).all():
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows
+def _hand_over(state: ModuleState, adoption: Adoption) -> None:
+    """Publish an adoption; twice is once."""
+    table, rows = adoption.given.table, adoption.rows  # by now others may have joined behind these
+    table.rows(ARRIVAL, 0, rows)[...] = adoption.arrival
+    table.rows(ORIGIN, 0, rows)[...] = adoption.origin
+    if adoption.pinned is not None:
+        table.rows(PINNED, 0, rows)[...] = adoption.pinned
+    state.versions[adoption.source].store = adoption.left
+    state.versions[adoption.target].store = adoption.given
+    adoption.given.arena.free(adoption.unused)
+    adoption.obsolete.close()
 
 
-def _write(target: LoadedVersion, rows: Newcomers, start: int, stop: int) -> None:
+def _run(rows: Rows) -> Rows:
+    """Take a slice where ascending rows stand in one run."""
+    if isinstance(rows, slice) or not len(rows) or rows[-1] - rows[0] + 1 != len(rows):
+        return rows
+    return slice(int(rows[0]), int(rows[-1]) + 1)
+
+
+def _passing(names: Iterable[str], hops: Iterable[Hop]) -> dict[str, str]:
+    """Return the target's columns that are a column of the source, bit for bit, with that column's name."""
+    passing = {name: name for name in names}
+    for hop in hops:
+        passing = {
+            name: passing[origin.source]
+            for name, origin in hop.columns.items()
+            if isinstance(origin, Passed) and origin.source in passing
+        }
+    return passing
+
+
+def _lift(store: Store, names: Iterable[str], rows: Rows, places: Columns) -> Batch:
+    """Copy rows out of a store; columns that have a place are copied right there."""
+    table = store.table
+
+    def copied(name: str) -> Array:
+        place = places.get(name)
+        if isinstance(rows, slice):
+            if place is None:
+                return table[name][rows].copy()
+            np.copyto(place, table[name][rows])
+            return place
+        # The rows are within bounds; `clip` spares numpy a buffer and a check of each.
+        return table[name].take(rows, out=place, mode="clip")
+
+    columns = {name: copied(name) for name in names}
+    carried = {
+        one: CarriedValues(
+            copied(named.value), copied(named.valid), None if named.image is None else copied(named.image)
+        )
+        for one, named in store.carried.items()
+    }
+    return Batch(length(rows), columns, carried)
+
+
+def _write(store: Store, rows: Newcomers, start: int, stop: int, written: Iterable[Array] = ()) -> None:
     """Fill every column of the table, so that no row shows what lay there before."""
-    table, batch = target.table, rows.batch
+    table, batch = store.table, rows.batch
+    there = {id(array) for array in written}
     for carried, values in batch.carried.items():
-        if carried not in target.carried:
-            _add_slots(target, carried, values)
+        if carried not in store.carried:
+            store.carry(carried, values)
     table.rows(ID, start, stop)[...] = rows.ids
     table.rows(ARRIVAL, start, stop)[...] = rows.arrival
     table.rows(ORIGIN, start, stop)[...] = rows.origin
     table.rows(PINNED, start, stop)[...] = rows.pinned
-    for name in target.schema.names:
-        table.rows(name, start, stop)[...] = batch.columns[name]
-    for carried, (value, valid, image) in target.carried.items():
-        here = batch.carried.get(carried)
-        table.rows(valid, start, stop)[...] = False if here is None else here.valid
-        if here is not None:
-            table.rows(value, start, stop)[...] = here.value
-            if image is not None and here.image is not None:
-                table.rows(image, start, stop)[...] = here.image
+    for name, column in batch.columns.items():
+        if id(column) not in there:
+            table.rows(name, start, stop)[...] = column
+    for carried, names in store.carried.items():
+        _write_carried(store, names, batch.carried.get(carried), start, stop)
 
 
-def _add_slots(target: LoadedVersion, carried: Carried, values: CarriedValues) -> None:
-    """Make room for what a table did not carry so far; the rows that are there do not have it."""
-    value, valid, image = carried.key, f"{carried.key}?", None
-    columns = {value: values.value.dtype, valid: values.valid.dtype}
-    if values.image is not None:
-        image = f"{carried.key}="
-        columns[image] = values.image.dtype
-    target.table.add(columns)
-    target.carried[carried] = (value, valid, image)
+def _write_carried(store: Store, names: CarriedNames, values: CarriedValues | None, start: int, stop: int) -> None:
+    table = store.table
+    if values is None:
+        table.rows(names.valid, start, stop)[...] = False
+        return
+    table.rows(names.valid, start, stop)[...] = values.valid
+    table.rows(names.value, start, stop)[...] = values.value
+    if names.image is not None and values.image is not None:
+        table.rows(names.image, start, stop)[...] = values.image

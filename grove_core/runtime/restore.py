@@ -6,12 +6,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from grove_core.base.errors import GroveError
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport
-from grove_core.memory.table import Table
 from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
 from grove_core.runtime.asks import Ask, Problem, flush_output, gather, read_output, send
 from grove_core.runtime.commit import Effects, apply, validate
@@ -192,16 +189,10 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
 
 
 def _rebuild(loaded: LoadedVersion) -> None:
-    """Copy a table whose worker would not die into a new one; the old one is never written nor read again.
+    """Copy memory whose worker would not die into a new one; the old one is never written nor read again.
 
-    What the worker could not write is taken from the table, the rest comes from the generation afterwards.
+    What the worker could write is overwritten by the generation afterwards.
     """
-    old = loaded.table
-    table = Table(old.name, {name: slot.dtype for name, slot in old.slots.items()}, old.max_rows)
-    table.reserve(old.count)
-    table.count = old.count
-    table.layout = old.layout
-    for name in old.slots:
-        np.copyto(table[name], old[name])
-    loaded.table = table
+    old = loaded.store
+    loaded.store = old.copied(loaded.schema)
     old.abandon()

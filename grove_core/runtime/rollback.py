@@ -18,7 +18,8 @@ from grove_core.runtime.context import Context
 from grove_core.runtime.loading import load, restart
 from grove_core.runtime.moves import Transaction, move, record
 from grove_core.runtime.roles import quarantine, release, settle_roles
-from grove_core.runtime.state import PINNED, LoadedVersion, ModuleState
+from grove_core.runtime.state import LoadedVersion, ModuleState
+from grove_core.runtime.store import PINNED
 from grove_core.runtime.unloading import discard
 
 
@@ -124,18 +125,17 @@ def _move_all(
     state: ModuleState, sources: Sequence[LoadedVersion], goal: LoadedVersion
 ) -> tuple[list[tuple[LoadedVersion, tuple[Hop, ...], int]], list[tuple[int, int]], int]:
     """Move every row of `sources` in one transaction; return what moved, where to, and how many were pinned."""
-    transaction = Transaction(state)
     state.split_number += 1
     moved, rows, pins = [], [], 0
-    for source in sources:
-        count = source.count
-        if not count:
-            continue  # no lens needs to lead from a version that has nothing to move
-        pins += int(source.table[PINNED].sum())
-        placed, hops = move(transaction, state, source, np.arange(count), goal, pinned=False)
-        rows.append(placed)
-        moved.append((source, hops, count))
-    transaction.commit()
+    with Transaction(state) as transaction:
+        for source in sorted(sources, key=lambda one: -one.count):  # the first may be adopted
+            count = source.count
+            if not count:
+                continue  # no lens needs to lead from a version that has nothing to move
+            pins += int(np.count_nonzero(source.table[PINNED]))
+            placed, hops = move(transaction, state, source, slice(0, count), goal, pinned=False)
+            rows.append(placed)
+            moved.append((source, hops, count))
     return moved, rows, pins
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from packaging.version import Version
 
-from grove_core.author.schema import ID, Columns
+from grove_core.author.schema import Columns
 from grove_core.base.errors import GroveError, InvalidWeights, PluginFailed
 from grove_core.base.events import EventKind
 from grove_core.base.records import MigrationReport, MoveCause, SplitReport
@@ -22,8 +22,10 @@ from grove_core.routing.shares import for_births, keys, with_pins
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import find, new_ids, refuse_alive
 from grove_core.runtime.moves import Newcomers, Transaction, move, record
+from grove_core.runtime.population import LivePopulation
 from grove_core.runtime.roles import entrust, settle_roles
-from grove_core.runtime.state import ARRIVAL, ORIGIN, PINNED, LoadedVersion, ModuleState
+from grove_core.runtime.state import LoadedVersion, ModuleState
+from grove_core.runtime.store import PINNED
 
 TOLERANCE = 0.01
 """How far the sum of weights may be from 1 to be normalised."""
@@ -40,10 +42,10 @@ def set_split(context: Context, state: ModuleState, given: Mapping[Requirement, 
     weights, total = _weights(state, given)
     loaded = state.ordered
     shares = [weights.get(one.version, 0.0) for one in loaded]
-    pinned = [int(one.table[PINNED].sum()) for one in loaded]
-    quota, excess = with_pins(shares, pinned, state.population)
-    target = _route(state, _population(state, loaded, shares), quota)
-    moved = _carry_out(context, state, loaded, target)
+    population = LivePopulation(state, loaded, shares)
+    quota, excess = with_pins(shares, population.pinned, state.population)
+    target = _route(state, population, quota)
+    moved = _carry_out(context, state, loaded, population, target)
     state.weights = weights
     for version, weight in weights.items():
         if weight == 1.0:
@@ -98,14 +100,13 @@ def spawn(
         none,
     )
     target = _route(state, population, quota)
-    transaction = Transaction(state)
-    for index, one in enumerate(loaded):
-        rows = np.flatnonzero(target == index)
-        if len(rows):
-            batch = Batch(len(rows), {name: values[rows] for name, values in columns.items()})
-            hops = state.graph.path(source.version, one.version)
-            transaction.bring_in(one, Newcomers(ids[rows], migrate(batch, hops)))
-    transaction.commit()
+    with Transaction(state) as transaction:
+        for index, one in enumerate(loaded):
+            rows = np.flatnonzero(target == index)
+            if len(rows):
+                batch = Batch(len(rows), {name: values[rows] for name, values in columns.items()})
+                hops = state.graph.path(source.version, one.version)
+                transaction.bring_in(one, Newcomers(ids[rows], migrate(batch, hops)))
     if given is not None and count:
         highest = int(ids.max())
         if state.next_id <= highest < 1 << 62:
@@ -119,10 +120,9 @@ def despawn(state: ModuleState, ids: NDArray[np.int64]) -> None:
     Raises:
         UnknownEntity, DuplicateEntity: none was ended.
     """
-    transaction = Transaction(state)
-    for loaded, _, rows in find(state, ids):
-        transaction.take_out(loaded, rows)
-    transaction.commit()
+    with Transaction(state) as transaction:
+        for loaded, _, rows in find(state, ids):
+            transaction.take_out(loaded, rows)
 
 
 def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: LoadedVersion) -> int:
@@ -132,18 +132,17 @@ def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: Lo
         UnknownEntity, DuplicateEntity, NoLensPath, OutOfMemory: nothing changed.
     """
     began = time.perf_counter()
-    transaction = Transaction(state)
     state.split_number += 1
     here: NDArray[np.int64] = np.empty(0, np.int64)
     moved: list[tuple[LoadedVersion, int, tuple[Hop, ...]]] = []
-    for loaded, _, rows in find(state, ids):
-        if loaded is target:
-            here = rows
-        else:
-            _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=True)
-            moved.append((loaded, len(rows), hops))
-    target.table[PINNED][here] = True
-    transaction.commit()
+    with Transaction(state) as transaction:
+        for loaded, _, rows in find(state, ids):
+            if loaded is target:
+                here = rows
+            else:
+                _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=True)
+                moved.append((loaded, len(rows), hops))
+        target.table[PINNED][here] = True
     for loaded, count, hops in moved:
         record(state, loaded.version, hops, count, MoveCause.PIN, context.clock.now(), began)
     settle_roles(context, state)
@@ -167,11 +166,10 @@ def migrate_all(context: Context, state: ModuleState, source: LoadedVersion, tar
         NoLensPath, LensError, OutOfMemory: nothing moved.
     """
     began = time.perf_counter()
-    transaction = Transaction(state)
     state.split_number += 1
     count = source.count
-    _, hops = move(transaction, state, source, np.arange(count), target)
-    transaction.commit()
+    with Transaction(state) as transaction:
+        _, hops = move(transaction, state, source, slice(0, count), target)
     migration = record(state, source.version, hops, count, MoveCause.MIGRATE, context.clock.now(), began)
     hand_over(context, state, source.version, target.version)
     context.emit(
@@ -221,38 +219,6 @@ def _weights(state: ModuleState, given: Mapping[Requirement, float]) -> tuple[di
     return {version: weight / total for version, weight in weights.items()}, total
 
 
-def _population(state: ModuleState, loaded: list[LoadedVersion], shares: list[float]) -> Population:
-    """Gather the entities that are not pinned, in the order in which `_carry_out` takes them."""
-    free = [~one.table[PINNED] for one in loaded]
-    counts = [int(mask.sum()) for mask in free]
-
-    def gather(name: str) -> NDArray[np.generic]:
-        return np.concatenate([one.table[name][mask] for one, mask in zip(loaded, free, strict=True)])
-
-    ids = gather(ID).astype(np.int64, copy=False)
-    places = {one.version: index for index, one in enumerate(loaded)}
-    # One entry more, for NEW: index -1 finds it.
-    index_of = np.array([*(places.get(version, NEW) for version in state.codes), NEW], np.int32)
-    population = Population(
-        tuple(one.version for one in loaded),
-        tuple(shares),
-        ids,
-        keys(ids, state.salt),
-        np.repeat(np.arange(len(loaded), dtype=np.int32), counts),
-        gather(ARRIVAL).astype(np.int64, copy=False),
-        index_of[gather(ORIGIN).astype(np.int32, copy=False)],
-    )
-    for values in (
-        population.ids,
-        population.keys,
-        population.current,
-        population.arrival,
-        population.origin,
-    ):
-        values.flags.writeable = False
-    return population
-
-
 def _route(state: ModuleState, population: Population, quota: NDArray[np.int64]) -> NDArray[np.int32]:
     """Ask the router, and believe nothing."""
     name = type(state.router).__name__
@@ -275,28 +241,45 @@ def _route(state: ModuleState, population: Population, quota: NDArray[np.int64])
     if len(target) and not (int(target.min()) >= 0 and int(target.max()) < count):
         raise PluginFailed(f"the router named a version beyond the {count} loaded", module=state.name, plugin=name)
     answer = target.astype(np.int32, copy=False)
-    idle = [index for index, weight in enumerate(population.weights) if weight == 0]
-    if len(answer) and np.isin(answer, idle).any():
+    if any(weight == 0 and (answer == index).any() for index, weight in enumerate(population.weights)):
         raise PluginFailed("the router sent entities to a version of weight 0", module=state.name, plugin=name)
     return answer
 
 
-def _carry_out(context: Context, state: ModuleState, loaded: list[LoadedVersion], target: NDArray[np.int32]) -> int:
+def _carry_out(
+    context: Context,
+    state: ModuleState,
+    loaded: list[LoadedVersion],
+    population: LivePopulation,
+    target: NDArray[np.int32],
+) -> int:
     """Move the entities whose target is not where they are; return how many."""
     began = time.perf_counter()
     state.split_number += 1
-    transaction = Transaction(state)
     moved: list[tuple[LoadedVersion, int, tuple[Hop, ...]]] = []
-    position = 0
-    for index, source in enumerate(loaded):
-        rows = np.flatnonzero(~source.table[PINNED])
-        wanted = target[position : position + len(rows)]
-        position += len(rows)
-        for other in np.unique(wanted[wanted != index]).tolist():
-            leaving = rows[wanted == other]
-            _, hops = move(transaction, state, source, leaving, loaded[other])
-            moved.append((source, len(leaving), hops))
-    transaction.commit()
+    with Transaction(state) as transaction:
+        for index, source in enumerate(loaded):
+            free, wanted = population.free[index], target[population.part(index)]
+            movers = np.flatnonzero(wanted != index)
+            for other, places in _by_target(movers, wanted):
+                leaving = places if isinstance(free, slice) else free[places]
+                _, hops = move(transaction, state, source, leaving, loaded[other])
+                moved.append((source, len(leaving), hops))
     for source, count, hops in moved:
         record(state, source.version, hops, count, MoveCause.SPLIT, context.clock.now(), began)
     return sum(count for _, count, _ in moved)
+
+
+def _by_target(movers: NDArray[np.int64], wanted: NDArray[np.int32]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield each version that gets some of `movers`, and which."""
+    if not len(movers):
+        return
+    goes = wanted[movers]
+    lowest, highest = int(goes.min()), int(goes.max())
+    if lowest == highest:
+        yield lowest, movers
+        return
+    for other in range(lowest, highest + 1):
+        places = movers[goes == other]
+        if len(places):
+            yield other, places

@@ -8,35 +8,25 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from packaging.version import Version
 
-from grove_core.author.schema import ID, ID_DTYPE, Schema
+from grove_core.author.schema import Schema
 from grove_core.base.errors import UnknownVersion
 from grove_core.base.records import MigrationRecord, Role, VersionRecord, VersionUse
 from grove_core.base.versions import Requirement
+from grove_core.memory.arena import Slot
 from grove_core.memory.generations import Generations
-from grove_core.memory.table import Table
+from grove_core.memory.table import Rows, Table
 from grove_core.migration.graph import LensGraph
-from grove_core.migration.rows import Carried
 from grove_core.parts.contracts import GcPolicy, Router, Worker
 from grove_core.parts.discovery import resolve_loaded
 from grove_core.routing.shares import salt
 from grove_core.runtime.meter import Meter
+from grove_core.runtime.store import Store
 from grove_core.wire.messages import Introduced
 
 HISTORY = 10_000
 """How many migrations a module remembers."""
-ARRIVAL = "grove.arrival"
-ORIGIN = "grove.origin"
-PINNED = "grove.pinned"
-ENGINE_COLUMNS: dict[str, np.dtype[Any]] = {
-    ARRIVAL: np.dtype("<i8"),
-    ORIGIN: np.dtype("<i4"),
-    PINNED: np.dtype("?"),
-}
-"""Columns that every table has besides its schema's; no worker maps them, and no schema can name them."""
 
 
 class Condition(StrEnum):
@@ -61,15 +51,14 @@ class LoadedVersion:
 
     version: Version
     description: Description
-    table: Table
-    generations: Generations
+    store: Store
     config: dict[str, Any]
     loaded_at: float
     worker: Worker | None = None
     """None once it has failed and was not yet replaced."""
+    mapped: Store | None = None
+    """The store whose columns the worker was told to map; another one than `store` after an adoption."""
     document: bytes | None = None
-    carried: dict[Carried, tuple[str, str, str | None]] = field(default_factory=dict)
-    """What its table carries, and the slots for it: value, valid, image."""
     idle_since: float | None = None
     restarts: int = 0
     idle_asked: bool = False
@@ -87,14 +76,40 @@ class LoadedVersion:
         return self.description.schema
 
     @property
-    def count(self) -> int:
-        """How many entities it has."""
-        return self.table.count
+    def table(self) -> Table:
+        """Its rows."""
+        return self.store.table
 
     @property
-    def memory_bytes(self) -> int:
-        """The pages of its table and generations."""
-        return self.table.bytes + self.generations.bytes
+    def generations(self) -> Generations:
+        """Its rows as they were before the last ticks."""
+        return self.store.generations
+
+    @property
+    def count(self) -> int:
+        """How many entities it has."""
+        return self.store.table.count
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """A version takes over all rows of another by taking over its memory; nothing that stays is copied."""
+
+    source: Version
+    target: Version
+    given: Store
+    """What the target has afterwards: the source's arena, laid out for the target's schema."""
+    left: Store
+    """What the source has afterwards: an empty store."""
+    obsolete: Store
+    """The target's memory until now, which was empty."""
+    unused: tuple[Slot, ...]
+    """Slots of the arena that nobody needs afterwards."""
+    rows: int
+    arrival: int
+    origin: int
+    pinned: bool | None
+    """What all rows are afterwards; None keeps what they were."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +120,8 @@ class Intent:
     """
 
     totals: Mapping[Version, int]
-    removed: Mapping[Version, NDArray[np.int64]]
+    removed: Mapping[Version, tuple[Rows, ...]]
+    adoptions: tuple[Adoption, ...] = ()
 
 
 class ModuleState:
@@ -199,13 +215,3 @@ class ModuleState:
                 loaded.held = None
             elif loaded.idle_since is None:
                 loaded.idle_since = now
-
-
-def table_columns(schema: Schema) -> dict[str, np.dtype[Any]]:
-    """Return the columns of a new table for a schema: id, the schema's, the engine's."""
-    return {ID: ID_DTYPE, **schema.dtypes, **ENGINE_COLUMNS}
-
-
-def mutable_columns(schema: Schema) -> dict[str, np.dtype[Any]]:
-    """Return the columns that a worker may write."""
-    return {spec.name: spec.dtype for spec in schema.specs if not spec.constant}

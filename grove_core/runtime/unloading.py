@@ -99,12 +99,11 @@ def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
     """Kill a version's worker and give its memory back; return the bytes that its tables gave back."""
     gone = end_worker(loaded)
     if gone:
-        returned = loaded.table.close()
+        returned = loaded.store.close()
     else:
-        loaded.table.abandon()
+        loaded.store.abandon()
         returned = 0
         context.emit(EventKind.MEMORY_ABANDONED, state.name, loaded.version)
-    returned += loaded.generations.close()
     if loaded.document is not None:
         state.documents[loaded.version] = loaded.document
     state.versions.pop(loaded.version, None)
@@ -127,7 +126,7 @@ def end_worker(loaded: LoadedVersion) -> bool:
 def memory_of(loaded: LoadedVersion) -> Memory:
     """Measure what a version holds."""
     pss, private = (None, None) if loaded.worker is None else loaded.worker.memory()
-    return Memory(pss, private, loaded.memory_bytes)
+    return Memory(pss, private, loaded.store.arena.bytes)
 
 
 def close_all(context: Context, states: Iterable[ModuleState]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from grove_core.author.lens import Lens
+from grove_core.author.lens import Direction, Lens
 from grove_core.author.schema import ColumnSpec
 
 PROTOCOL = 1
@@ -78,6 +78,16 @@ class Ready(Message, frozen=True):
     document_taken: bool
 
 
+class Remap(Message, frozen=True):
+    """Let go of the columns, and map these in their place. Descriptors come with it as with `Prepare`."""
+
+    slots: tuple[Slot, ...]
+
+
+class Mapped(Message, frozen=True):
+    """The answer to `Remap`: nothing of what was mapped before can be reached any more."""
+
+
 class Tick(Message, frozen=True):
     """Call `process(dt)` over the rows from `start` to `stop`."""
 
@@ -122,6 +132,53 @@ class Idle(Message, frozen=True):
     """The answer to `AskIdle`."""
 
     idle: bool
+
+
+class Scratch(Message, frozen=True):
+    """Columns of `rows` rows in memory of their own: the function's names, what it takes and where it gives.
+
+    Two descriptors come with it, as with `Prepare`. What is taken is for reading only.
+    """
+
+    rows: int
+    takes: tuple[Slot, ...]
+    gives: tuple[Slot, ...]
+
+
+class RunMap(Message, frozen=True):
+    """Run a function of a `Map` over scratch columns: which lens, which of its steps, which way."""
+
+    lens: int
+    step: int
+    direction: Direction
+    scratch: Scratch
+
+
+class Side(Message, frozen=True):
+    """One end of a migration, as a migrator is shown it."""
+
+    version: str
+    specs: tuple[ColumnSpec, ...]
+
+
+class RunMigrator(Message, frozen=True):
+    """Import a plugin and have one of its migrators take scratch columns from one version to another."""
+
+    protocol: int
+    plugin: str
+    """The entry point's value."""
+    name: str
+    options: dict[str, Any]
+    source: Side
+    target: Side
+    scratch: Scratch
+
+
+class Given(Message, frozen=True):
+    """The function has run: these of the columns it gives lie in the memory; took so many ms."""
+
+    names: tuple[str, ...]
+    ms: float
 
 
 class Shutdown(Message, frozen=True):
@@ -183,5 +240,5 @@ class Exited(Message, frozen=True):
 
 ToZygote = Fork | Overflow
 FromZygote = Forked | Exited | Overflow
-ToWorker = Load | Prepare | Tick | AskIdle | Shutdown | Inject | Overflow
-ToEngine = Introduced | Ready | Ticked | Idle | Injected | Raised | Overflow
+ToWorker = Load | Prepare | Remap | Tick | RunMap | RunMigrator | AskIdle | Shutdown | Inject | Overflow
+ToEngine = Introduced | Ready | Mapped | Ticked | Idle | Given | Injected | Raised | Overflow

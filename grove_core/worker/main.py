@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import socket
 import sys
 import time
 import traceback
@@ -14,6 +13,7 @@ import msgspec
 import numpy as np
 
 from grove_core.author.entities import Entities
+from grove_core.author.lens import as_data
 from grove_core.author.module import Module
 from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
 from grove_core.base.errors import PackageError, PeerDied, WorkerError
@@ -22,32 +22,44 @@ from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
     Failed,
+    Given,
     Idle,
     Inject,
     Injected,
     Introduced,
     Load,
+    Mapped,
     Prepare,
     Raised,
     Ready,
+    Remap,
+    RunMap,
+    RunMigrator,
     Shutdown,
+    Slot,
     Spawned,
     Tick,
     Ticked,
     ToWorker,
 )
 from grove_core.worker.faults import FaultInjector
-from grove_core.worker.views import map_columns
+from grove_core.worker.mapping import run_map
+from grove_core.worker.views import map_columns, unmap_columns
 
 WARM_UP_ROWS = 8
 WARM_UP_SECONDS = 1 / 60
-STAGES: dict[type, str] = {Load: "import", Prepare: "initialize", Tick: "process"}
+STAGES: dict[type, str] = {
+    Load: "import",
+    Prepare: "initialize",
+    Tick: "process",
+    RunMap: "map",
+    RunMigrator: "migrate",
+}
 """What a version was doing, by the message it was doing it for."""
 
 
-def run(end: socket.socket) -> int:
+def run(channel: Channel[ToWorker]) -> int:
     """Serve the engine until it says `Shutdown` or is gone; return the exit status."""
-    channel: Channel[ToWorker] = Channel(end, ToWorker)
     hosted: Hosted | None = None
     while True:
         try:
@@ -58,6 +70,8 @@ def run(end: socket.socket) -> int:
         try:
             if isinstance(message, Load):
                 hosted, answer = Hosted.load(message)
+            elif isinstance(message, RunMigrator):
+                answer = _migrate(message, descriptors)
             elif hosted is None:
                 answer = Raised("load", f"{type(message).__name__} came before Load", "")
             else:
@@ -81,6 +95,7 @@ class Hosted:
         self.module = module
         self.schema = schema
         self.columns: Columns = {}
+        self._slots: tuple[Slot, ...] = ()
         self._faults_allowed = order.faults_allowed
         self._injector = FaultInjector(schema)
         self._keeps_document = _keeps_document(module)
@@ -105,7 +120,7 @@ class Hosted:
         introduction = Introduced(
             PROTOCOL,
             schema.specs,
-            tuple(module.lenses),
+            as_data(module.lenses),
             tuple(module.get_dependencies()),
             bool(module.catch_up),
             _keeps_document(module),
@@ -117,10 +132,14 @@ class Hosted:
         """Do what a message says and return the answer."""
         if isinstance(message, Prepare):
             return self._prepare(message, *descriptors)
+        if isinstance(message, Remap):
+            return self._remap(message, *descriptors)
+        if isinstance(message, RunMap):
+            return run_map(self.module.lenses, message, *descriptors)
         return self._answers[type(message)](message)
 
     def _prepare(self, order: Prepare, writable: int, read_only: int) -> Ready:
-        self.columns = map_columns(order.slots, writable, read_only)
+        self._map(order.slots, writable, read_only)
         self.module.initialize(order.config)
         fresh = self._document()
         self._warm_up()
@@ -132,6 +151,15 @@ class Hosted:
             taken = bool(self.module.migrate_state_from(order.document_version, document))
         self.module._document_changed = False
         return Ready(self._document(), taken)
+
+    def _remap(self, order: Remap, writable: int, read_only: int) -> Mapped:
+        unmap_columns(self._slots, self.columns)
+        self._map(order.slots, writable, read_only)
+        return Mapped()
+
+    def _map(self, slots: tuple[Slot, ...], writable: int, read_only: int) -> None:
+        self.columns = map_columns(slots, writable, read_only)
+        self._slots = slots
 
     def _warm_up(self) -> None:
         """Run one tick over scratch rows, so that what is slow the first time is over before `Ready`."""
@@ -188,6 +216,12 @@ class Hosted:
 
     def _document(self) -> bytes | None:
         return msgspec.msgpack.encode(self.module.get_state()) if self._keeps_document else None
+
+
+def _migrate(order: RunMigrator, descriptors: list[int]) -> Given:
+    from grove_core.worker.migrators import run_migrator  # a version's worker has no use for what this imports
+
+    return run_migrator(order, *descriptors)
 
 
 def raised(where: str, error: BaseException) -> Raised:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grove_core.author.schema import Columns
-from grove_core.memory.table import MAP_NORESERVE
+from grove_core.memory.arena import MAP_NORESERVE
 from grove_core.wire.messages import Slot
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -24,11 +24,12 @@ _libc.mmap.argtypes = [
     ctypes.c_long,
 ]
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _FAILED = ctypes.c_void_p(-1).value
 
 
 def map_columns(slots: Sequence[Slot], writable: int, read_only: int) -> Columns:
-    """Map each slot for as long as the process lives.
+    """Map each slot, until `unmap_columns`.
 
     Python's own mmap would keep a descriptor of the table open for each mapping, and with it a way to map
     what is not this worker's to write.
@@ -51,9 +52,31 @@ def map_columns(slots: Sequence[Slot], writable: int, read_only: int) -> Columns
             code = ctypes.get_errno()
             raise OSError(code, f"cannot map column {slot.name}: {os.strerror(code)}")
         _libc.madvise(address, slot.length, mmap.MADV_DONTFORK)
-        memory = (ctypes.c_char * slot.length).from_address(address)
-        dtype = np.dtype(slot.dtype)
-        column = np.frombuffer(memoryview(memory).cast("B"), dtype, slot.length // dtype.itemsize)
-        column.flags.writeable = slot.writable
-        columns[slot.name] = column
+        columns[slot.name] = np.asarray(_Pages(address, slot))
     return columns
+
+
+class _Pages:
+    """A slot's address, as numpy asks for it: without a ctypes array, whose type would have to be made for each."""
+
+    def __init__(self, address: int, slot: Slot) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "typestr": slot.dtype,
+            "shape": (slot.length // np.dtype(slot.dtype).itemsize,),
+            "data": (address, not slot.writable),
+        }
+
+
+def unmap_columns(slots: Sequence[Slot], columns: Columns) -> None:
+    """Let go of what `map_columns` returned for these slots.
+
+    A view that the author kept against the rules ends the worker by SIGSEGV when it is used: these rows are
+    another version's now.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    for slot in slots:
+        if _libc.munmap(columns[slot.name].ctypes.data, slot.length):
+            raise OSError(ctypes.get_errno(), f"cannot unmap column {slot.name}")

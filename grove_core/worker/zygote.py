@@ -15,13 +15,12 @@ import socket
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from grove_core.base.errors import PeerDied, ProtocolError
 from grove_core.wire.channel import Channel, close_all
-from grove_core.wire.messages import Exited, Fork, Forked, ToZygote
+from grove_core.wire.messages import Exited, Fork, Forked, ToWorker, ToZygote
 from grove_core.worker import main as worker
 from grove_core.worker.limits import hang_by
+from grove_core.worker.rehearsal import rehearse
 
 
 def serve(control: int, lifeline: int) -> None:
@@ -30,9 +29,12 @@ def serve(control: int, lifeline: int) -> None:
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, _nothing)
-    np.add(np.ones(8), 1)  # numpy's first call is slow; its children need not pay for it
+    rehearse()  # what is slow the first time is over for all of its children
     gc.collect()
     gc.freeze()
+    policy = os.sched_getscheduler(0)
+    if policy == os.SCHED_OTHER:
+        _schedule(os.SCHED_BATCH)  # forks and rehearsals preempt neither the engine nor its workers
     channel.send(Forked(0))
     poll = select.poll()
     poll.register(channel, select.POLLIN)
@@ -48,16 +50,16 @@ def serve(control: int, lifeline: int) -> None:
             except PeerDied:
                 return
             if isinstance(message, Fork) and len(descriptors) == 2:
-                _fork(channel, lifeline, descriptors, (woken, wake))
+                _fork(channel, lifeline, descriptors, (woken, wake), policy)
             close_all(descriptors)
 
 
-def _fork(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int]) -> None:
+def _fork(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int], policy: int) -> None:
     if len(list(Path("/proc/self/task").iterdir())) != 1:
         raise SystemExit("the zygote has a second thread; a fork would not be safe")
     pid = os.fork()
     if pid == 0:
-        _become_worker(channel, lifeline, descriptors, own)
+        _become_worker(channel, lifeline, descriptors, own, policy)
     pidfd = os.pidfd_open(pid)
     try:
         channel.send(Forked(pid), [pidfd])
@@ -65,7 +67,9 @@ def _fork(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own
         os.close(pidfd)
 
 
-def _become_worker(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int]) -> None:
+def _become_worker(
+    channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int], policy: int
+) -> None:
     """Leave the zygote behind, and never return to its loop."""
     status = 70  # EX_SOFTWARE, unless the worker ends as it should
     try:
@@ -78,8 +82,10 @@ def _become_worker(channel: Channel[ToZygote], lifeline: int, descriptors: list[
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
-        gc.enable()
-        status = worker.run(socket.socket(fileno=wire))
+        to_engine: Channel[ToWorker] = Channel(socket.socket(fileno=wire), ToWorker)
+        rehearse(to_engine)
+        _schedule(policy)
+        status = worker.run(to_engine)
     finally:
         os._exit(status)
 
@@ -94,6 +100,11 @@ def _reap(channel: Channel[ToZygote]) -> None:
             return
         with contextlib.suppress(ProtocolError):  # nobody reads; the status only makes a better message
             channel.send(Exited(pid, status))
+
+
+def _schedule(policy: int) -> None:
+    with contextlib.suppress(OSError):  # some sandboxes refuse; then it is as quick as it would be without
+        os.sched_setscheduler(0, policy, os.sched_param(0))
 
 
 def _nothing(_signal: int, _frame: object) -> None:

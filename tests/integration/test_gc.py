@@ -73,6 +73,7 @@ def promoted(open_engine: OpenEngine, clock: ManualClock, sources: dict[str, str
     engine.load_module_version(MODULE, 1)
     engine.spawn(MODULE, id=range(100), n=1)
     engine.load_module_version(MODULE, 2)
+    engine.set_traffic_split(MODULE, {1: 0.5, 2: 0.5})  # so that its rows are copied, and its memory stays
     clock.set(100.0)
     engine.set_traffic_split(MODULE, {2: 1.0})
     return engine

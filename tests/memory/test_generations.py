@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from grove_core.memory.generations import GENERATIONS, Generations
+from grove_core.memory.generations import GENERATIONS, Generations, Snapshot
 from grove_core.memory.table import Table
 
 WRITABLE: dict[str, np.dtype[Any]] = {"x": np.dtype("<f4"), "n": np.dtype("<i2")}
@@ -21,13 +21,13 @@ MAX_ROWS = 300
 
 @contextmanager
 def made(rows: int) -> Iterator[tuple[Table, Generations]]:
-    live, generations = Table("live", COLUMNS, MAX_ROWS), Generations("generations", WRITABLE, MAX_ROWS)
+    live = Table.make("live", COLUMNS, MAX_ROWS)
     try:
+        generations = Generations.make(live.arena, WRITABLE)
         born(live, rows, 1)
         yield live, generations
     finally:
-        live.close()
-        generations.close()
+        live.arena.close()
 
 
 def born(live: Table, rows: int, first: int) -> tuple[int, int]:
@@ -48,7 +48,7 @@ def scribble(live: Table, start: int, stop: int, seed: int) -> None:
         live.rows(name, start, stop)[...] = np.frombuffer(raw, dtype)
 
 
-def bits(table: Table, *names: str) -> dict[str, bytes]:
+def bits(table: Table | Snapshot, *names: str) -> dict[str, bytes]:
     return {name: table[name].tobytes() for name in names or table.slots}
 
 
@@ -99,8 +99,8 @@ def test_rows_that_joined_later_are_restored_too(rows: int, joined: int) -> None
         generations.of(7).extend(live, start, stop, 7)
         scribble(live, 0, stop, 99)
         snapshot = generations.of(7)
-        assert (snapshot.table.count, snapshot.tick) == (stop, 7)
-        assert snapshot.table["id"].tobytes() == before["id"]
+        assert (snapshot.count, snapshot.tick) == (stop, 7)
+        assert snapshot["id"].tobytes() == before["id"]
         snapshot.restore(live, 0, stop)
         assert bits(live) == before
 
@@ -114,7 +114,7 @@ def test_each_tick_restores_its_own_state_while_rows_come_and_go(steps: list[tup
         for tick, (births, deaths) in enumerate(steps):
             removed = np.array([row for row in deaths if row < live.count], np.int64)
             if len(removed):
-                live.count = live.fill_holes(removed, live.count)
+                live.count = live.fill_holes([removed], live.count)
                 live.layout += 1
             if births:
                 born(live, births, next_id)
@@ -123,10 +123,10 @@ def test_each_tick_restores_its_own_state_while_rows_come_and_go(steps: list[tup
             generations.take(live, tick)
             snapshot = generations.of(tick)
             assert snapshot.tick == tick
-            assert bits(snapshot.table) == {name: before[name] for name in ("id", *WRITABLE)}
+            assert bits(snapshot) == {name: before[name] for name in ("id", *WRITABLE)}
             if previous is not None:  # the one before stays whole
-                assert bits(generations.of(tick - 1).table) == previous
-            previous = bits(snapshot.table)
+                assert bits(generations.of(tick - 1)) == previous
+            previous = bits(snapshot)
             scribble(live, 0, live.count, tick + 100)
             if tick % 2:
                 snapshot.restore(live, 0, live.count)
@@ -138,17 +138,18 @@ def test_only_ids_and_what_a_worker_may_write_are_copied() -> None:
         generations.take(live, 0)
         assert len(generations.snapshots) == GENERATIONS
         for snapshot in generations.snapshots:
-            assert set(snapshot.table.slots) == {"id", *WRITABLE}
+            assert set(snapshot.slots) == {"id", *WRITABLE}
         assert [snapshot.tick for snapshot in generations.snapshots] == [0, -1]
 
 
-def test_close_gives_every_page_back() -> None:
+def test_they_lie_in_the_tables_arena_and_go_with_it() -> None:
     with made(200) as (live, generations):
         generations.take(live, 0)
         generations.take(live, 1)
-        had = generations.bytes
-        held: NDArray[np.float32] = generations.of(0).table["x"]
-        assert had > 0
-        assert generations.close() == had
+        held: NDArray[np.float32] = generations.of(0)["x"]
+        places = [slot.offset for one in (live, *generations.snapshots) for slot in one.slots.values()]
+        assert len(set(places)) == len(places)
+        had = live.arena.bytes
+        assert live.arena.close() == had > 0
         assert not held.any()
-        assert (generations.bytes, generations.close()) == (0, 0)
+        assert (live.arena.bytes, live.arena.close()) == (0, 0)

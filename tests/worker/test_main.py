@@ -100,20 +100,20 @@ class Hosting:
     ) -> Any:
         """Make a table of `rows` rows with ids 1, 2 ... and another version's column that the worker may not see."""
         schema = Schema.of(introduced.specs)
-        table = Table("grove:test", {"id": ID_DTYPE, **schema.dtypes, "foreign": np.dtype("<f8")}, MAX_ROWS)
+        table = Table.make("grove:test", {"id": ID_DTYPE, **schema.dtypes, "foreign": np.dtype("<f8")}, MAX_ROWS)
         self.table = table
         table.reserve(rows)
         table.count = rows
         table["id"][...] = np.arange(1, rows + 1)
         constant = {spec.name for spec in schema.specs if spec.constant} | {"id"}
         slots = tuple(
-            Slot(slot.name, slot.dtype.str, slot.offset, slot.length, slot.name not in constant)
-            for slot in table.slots.values()
-            if slot.name != "foreign"
+            Slot(name, slot.dtype.str, slot.offset, slot.length, name not in constant)
+            for name, slot in table.slots.items()
+            if name != "foreign"
         )
-        read_only = table.read_only_descriptor()
+        read_only = table.arena.read_only_descriptor()
         try:
-            return self.ask(Prepare(slots, config or {}, document, giver), table.descriptor, read_only)
+            return self.ask(Prepare(slots, config or {}, document, giver), table.arena.descriptor, read_only)
         finally:
             os.close(read_only)
 
@@ -132,7 +132,7 @@ class Hosting:
         self.worker.kill()
         self.worker.close()
         if self.table is not None:
-            self.table.close()
+            self.table.arena.close()
 
 
 @pytest.fixture
@@ -313,7 +313,7 @@ def test_a_worker_maps_its_columns_and_nothing_else_of_the_table(hosting: Host) 
     mapped: dict[int, str] = {}
     for line in Path(f"/proc/{host.worker.pid}/maps").read_text().splitlines():
         span, protection, offset, _, inode, *_ = line.split()
-        if int(inode) == table.inode and "grove:test" in line:
+        if int(inode) == table.arena.inode and "grove:test" in line:
             low, high = (int(end, 16) for end in span.split("-"))
             for name, slot in table.slots.items():
                 if slot.offset < int(offset, 16) + high - low and int(offset, 16) < slot.offset + slot.length:

@@ -1,0 +1,192 @@
+"""An arena: one memory file, cut into slots of address space, one a column.
+
+A slot is large enough for the largest population, so nothing is ever remapped because of growth; pages come
+with `reserve` and go with `close`. A slot that is given up keeps its pages and is used again: fresh pages cost
+many times what a copy does. The file is sealed against shrinking: a worker that truncated it would otherwise
+kill the engine by SIGBUS.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grove_core.author.schema import Array
+from grove_core.base.errors import OutOfMemory
+
+PAGE = mmap.PAGESIZE
+MAP_NORESERVE = 0x4000
+"""Linux's flag; Python's mmap module names it only in later versions."""
+GROWTH = 1.5
+"""An arena that grows gets at least this many times the rows it had, so that spawns are cheap on average."""
+
+COLUMNS = 32
+"""Address space is taken for so many columns of 8 bytes at least: a mapping costs a system call and a descriptor."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where a column lies in the file: its dtype, byte offset, and length of address space."""
+
+    dtype: np.dtype[Any]
+    offset: int
+    length: int
+
+
+class Arena:
+    """Memory for columns of up to `max_rows` rows each.
+
+    Args:
+        name: what /proc shows for it.
+        max_rows: the largest population.
+    """
+
+    def __init__(self, name: str, max_rows: int) -> None:
+        self.name = name
+        self.max_rows = max_rows
+        self.capacity = 0
+        """So many rows of every slot in use have pages."""
+        self._mappings: list[tuple[int, mmap.mmap]] = []
+        self._size = self._used = 0
+        self._arrays: dict[Slot, Array] = {}
+        self._backed: dict[int, int] = {}
+        """Byte offset of a slot -> bytes of it that have pages."""
+        self._free: list[Slot] = []
+        self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        except BaseException:
+            self.close()
+            raise
+
+    def allocate(self, dtypes: Sequence[np.dtype[Any]]) -> list[Slot]:
+        """Return a slot for each dtype. What lies in it is undefined.
+
+        Raises:
+            OutOfMemory: no address space or pages; nothing was allocated.
+        """
+        lengths = [self._length(dtype.itemsize) for dtype in dtypes]
+        free, slots = list(self._free), []
+        if sum(lengths) > self._size - self._used:
+            self._map(max(sum(lengths), COLUMNS * self._length(8)))
+        for dtype, length in zip(dtypes, lengths, strict=True):
+            fitting = next((slot for slot in free if slot.length == length), None)
+            if fitting is None:
+                slots.append(Slot(dtype, self._used, length))
+                self._used += length
+            else:
+                free.remove(fitting)
+                slots.append(Slot(dtype, fitting.offset, length))
+        self._free = [*free, *slots]  # until all of them have their pages
+        for slot in slots:
+            self._back(slot, self.capacity)
+        self._free = free
+        for slot in slots:
+            self._arrays[slot] = self._view(slot)
+        return slots
+
+    def free(self, slots: Iterable[Slot]) -> None:
+        """Give slots up; their pages stay for whoever is given them next."""
+        for slot in slots:
+            if self._arrays.pop(slot, None) is not None:
+                self._free.append(slot)
+
+    def array(self, slot: Slot) -> Array:
+        """Return all `max_rows` rows of a slot; what lies beyond the capacity has no pages yet."""
+        return self._arrays[slot]
+
+    def reserve(self, rows: int) -> None:
+        """Make room for `rows` rows in all; their pages exist afterwards, so that writing cannot fail.
+
+        Raises:
+            OutOfMemory: more than `max_rows`, or no pages are left.
+        """
+        if rows <= self.capacity:
+            return
+        if rows > self.max_rows:
+            raise OutOfMemory(
+                f"{self.name} would have {rows} rows, and {self.max_rows} are reserved; raise max_entities"
+            )
+        per_page = PAGE // min((slot.dtype.itemsize for slot in self._arrays), default=PAGE)
+        wanted = min(self.max_rows, max(rows, int(self.capacity * GROWTH), per_page))
+        for slot in self._arrays:
+            self._back(slot, wanted)
+        self.capacity = wanted
+
+    def read_only_descriptor(self) -> int:
+        """Open the file once more, for reading only: what is mapped by it can never be made writable."""
+        return os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def inode(self) -> int:
+        """The file's inode, as /proc/PID/maps shows it."""
+        return os.fstat(self.descriptor).st_ino
+
+    @property
+    def bytes(self) -> int:
+        """The pages it holds, in bytes, as the system counts them; 0 once it is closed."""
+        return 0 if self.descriptor < 0 else os.fstat(self.descriptor).st_blocks * 512
+
+    def close(self) -> int:
+        """Give back every page and return how many bytes that were, measured before and after.
+
+        Pages go first, so that they come back even where somebody still holds a view; such a view reads zeros.
+        """
+        if self.descriptor < 0:
+            return 0
+        before = self.bytes
+        for _, mapping in self._mappings:
+            mapping.madvise(mmap.MADV_REMOVE)
+        returned = before - self.bytes
+        self.abandon()
+        return returned
+
+    def abandon(self) -> None:
+        """Let go of the file without touching its pages, which a process that would not die may still write."""
+        self._arrays.clear()
+        self._free.clear()
+        for _, mapping in self._mappings:
+            try:
+                mapping.close()
+            except BufferError:
+                continue  # a view is still held somewhere; the mapping goes with it
+        self._mappings.clear()
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+        self.descriptor = -1
+
+    def _length(self, itemsize: int) -> int:
+        return -(-self.max_rows * itemsize // PAGE) * PAGE
+
+    def _map(self, length: int) -> None:
+        """Make the file so much longer, and map what is new."""
+        start = self._used = self._size  # a slot lies in one mapping
+        try:
+            os.ftruncate(self.descriptor, start + length)
+            mapping = mmap.mmap(self.descriptor, length, mmap.MAP_SHARED | MAP_NORESERVE, offset=start)
+        except (OSError, ValueError, OverflowError) as error:
+            raise OutOfMemory(f"cannot map {length} bytes for {self.name}: {error}") from error
+        mapping.madvise(mmap.MADV_DONTFORK)
+        self._mappings.append((start, mapping))
+        self._size += length
+
+    def _view(self, slot: Slot) -> Array:
+        start, mapping = next(one for one in reversed(self._mappings) if one[0] <= slot.offset)
+        return np.frombuffer(mapping, slot.dtype, self.max_rows, slot.offset - start)
+
+    def _back(self, slot: Slot, rows: int) -> None:
+        """Have pages behind the first `rows` rows of a slot."""
+        have, wanted = self._backed.get(slot.offset, 0), rows * slot.dtype.itemsize
+        if wanted <= have:
+            return
+        try:
+            os.posix_fallocate(self.descriptor, slot.offset + have, wanted - have)
+        except OSError as error:
+            raise OutOfMemory(f"no pages for {rows} rows of {self.name}: {error.strerror}") from error
+        self._backed[slot.offset] = wanted
