@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from grove_core.base.records import VersionRecord
+from grove_core.base.ways import MemoryKind, WireKind
 from grove_core.isolation.process import ProcessIsolation
+from grove_core.isolation.spawned import SpawnIsolation
 from grove_core.parts.discovery import records_in
 from grove_core.parts.hookspecs import hookimpl
+from grove_core.parts.settings import Choice, Settings
+from grove_core.runtime.context import Context
+
+
+class Ways(StrEnum):
+    """Which ways the engines of the tests take, where a test does not choose itself: `GROVE_TEST_WAYS`."""
+
+    USUAL = "usual"
+    PLAIN = "plain"
+    """No memfd, no SEQPACKET, no fork."""
+
+
+WAYS = Ways(os.environ.get("GROVE_TEST_WAYS", Ways.USUAL))
+PLAIN: dict[str, Any] = {"memory": MemoryKind.FILE, "isolation": Choice("spawn", {"wire": WireKind.STREAM.value})}
+"""The settings that take the plainer ways."""
 
 SOURCE = """
 from grove_core import Module, Schema
@@ -114,9 +134,36 @@ def installed() -> type[InstalledIn]:
 
 
 @pytest.fixture(scope="session")
-def isolation() -> Iterator[ProcessIsolation]:
-    """One zygote for many engines: each is given it, and none closes it."""
-    shared = ProcessIsolation()
+def ways() -> Ways:
+    """The ways that these tests take."""
+    return WAYS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _taken_by_every_engine(ways: Ways) -> Iterator[None]:
+    """Have every engine of this process take the ways that are forced, unless its settings choose others."""
+    usual, make = Settings(), Context.__init__
+
+    def forced(self: Context, *, settings: Settings, **rest: Any) -> None:
+        instead = {name: way for name, way in PLAIN.items() if getattr(settings, name) == getattr(usual, name)}
+        make(self, settings=msgspec.structs.replace(settings, **instead), **rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if ways is Ways.PLAIN:
+            patch.setattr(Context, "__init__", forced)
+        yield
+
+
+@pytest.fixture(scope="session")
+def ways_in_toml(ways: Ways) -> str:
+    """The same for an engine of another process: lines of the table `[grove]` of its `grove.toml`."""
+    return 'memory = "file"\nisolation = {use = "spawn", wire = "stream"}\n' if ways is Ways.PLAIN else ""
+
+
+@pytest.fixture(scope="session")
+def isolation(ways: Ways) -> Iterator[ProcessIsolation | SpawnIsolation]:
+    """One for many engines: each is given it, and none closes it."""
+    shared = SpawnIsolation(WireKind.STREAM) if ways is Ways.PLAIN else ProcessIsolation()
     yield shared
     shared.close()
 

@@ -10,7 +10,8 @@ from grove_core.parts.hookspecs import hookimpl
 
 @hookimpl
 def grove_register_isolations() -> Mapping[str, Callable[..., Isolation]]:
-    """Register `process`."""
+    """Register `process` and `spawn`."""
     from grove_core.isolation.process import ProcessIsolation
+    from grove_core.isolation.spawned import SpawnIsolation
 
-    return {"process": ProcessIsolation}
+    return {"process": ProcessIsolation, "spawn": SpawnIsolation}

@@ -17,7 +17,7 @@ import msgspec
 
 from grove_core.base.errors import DeadlineExceeded, ProtocolError
 from grove_core.wire.channel import Channel, close_all
-from grove_core.wire.messages import ToEngine
+from grove_core.wire.messages import Ready, ToEngine
 
 KILL_SECONDS = 2.0
 """How long a SIGKILL may take; a process in uninterruptible sleep may outlast it."""
@@ -27,7 +27,12 @@ OUTPUT_BYTES = 64 * 1024
 
 
 class ProcessWorker:
-    """A worker process: its socket, its pidfd, the pipe of its output."""
+    """A worker process: its socket, its pidfd, the pipe of its output.
+
+    Args:
+        exit_status: how its wait status is found out, from its pid, in so many seconds.
+        settled: called whenever nobody waits for it any more: it is ready, or was let go of.
+    """
 
     def __init__(
         self,
@@ -36,12 +41,14 @@ class ProcessWorker:
         end: socket.socket,
         output: int,
         exit_status: Callable[[int, float], int | None],
+        settled: Callable[[], None],
     ) -> None:
         self.pid = pid
         self.pidfd = pidfd
         self.output = output
         self._channel: Channel[ToEngine] = Channel(end, ToEngine)
         self._exit_status = exit_status
+        self._settled = settled
         self._gone = False
         self._printed = ""
         self._ended: str | None = None
@@ -66,7 +73,7 @@ class ProcessWorker:
             if left <= 0:
                 raise DeadlineExceeded(f"no answer within {timeout:g} s")
             poll = select.poll()
-            poll.register(self._channel, select.POLLIN)
+            poll.register(self._channel, self._channel.events)
             if self.output >= 0:
                 poll.register(self.output, select.POLLIN)
             if self.output in dict(poll.poll(left * 1000)):
@@ -75,7 +82,10 @@ class ProcessWorker:
 
     def receive_now(self) -> Any:
         """Return a message that has arrived, or None."""
-        return self._without_descriptors(self._channel.receive_now())
+        message = self._without_descriptors(self._channel.receive_now())
+        if isinstance(message, Ready):
+            self._settled()
+        return message
 
     def read_output(self) -> str:
         """Return what it printed since the last call, at most twice 64 KiB; never waits."""
@@ -139,6 +149,7 @@ class ProcessWorker:
             if descriptor >= 0:
                 os.close(descriptor)
         self.pidfd = self.output = -1
+        self._settled()
 
     @staticmethod
     def _without_descriptors(received: tuple[Any, list[int]] | None) -> Any:

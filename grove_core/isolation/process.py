@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from grove_core.base.errors import WorkerError
+from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import ProcessWorker, process_memory
 from grove_core.isolation.zygote import Zygote
 
@@ -14,13 +15,20 @@ from grove_core.isolation.zygote import Zygote
 class ProcessIsolation:
     """Takes workers from a zygote, and keeps one spare forked. A zygote that died or is stale is replaced.
 
+    The next spare is ordered once the worker that was taken is ready or let go of: its fork and its rehearsal
+    would compete with the load.
+
     Every worker hangs by the lifeline, a pipe whose one end is here: when it closes, the system kills them.
+
+    Args:
+        wire: what messages go through, one of `WireKind`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wire: str = WireKind.SEQPACKET) -> None:
+        self._wire = WireKind(wire)
         self._lifeline, self._end = os.pipe2(os.O_CLOEXEC)
         try:
-            self._zygote = Zygote(self._lifeline)
+            self._zygote = Zygote(self._lifeline, self._wire)
         except BaseException:
             os.close(self._lifeline)
             os.close(self._end)
@@ -33,7 +41,7 @@ class ProcessIsolation:
             raise
 
     def start(self) -> ProcessWorker:
-        """Return a worker that waits for its first message: the spare, while the next one is being forked.
+        """Return a worker that waits for its first message: the spare, if there is one.
 
         Raises:
             WorkerError: no zygote can be started, or it cannot fork.
@@ -65,15 +73,20 @@ class ProcessIsolation:
         self._end = self._lifeline = -1
 
     def _take(self) -> ProcessWorker:
-        worker = self._zygote.take()
+        worker = self._zygote.take(self._refill)
         while worker.wait(0):  # the spare died while nobody looked
             worker.close()
-            worker = self._zygote.take()
-        with contextlib.suppress(WorkerError):  # a zygote that died is replaced by the next start
-            self._zygote.ask()
+            worker = self._zygote.take(self._refill)
         return worker
+
+    def _refill(self) -> None:
+        """Order a spare, unless there is one."""
+        if self._end < 0 or self._zygote.asked:
+            return
+        with contextlib.suppress(WorkerError, OSError):  # what is wrong the next start finds out, and tells
+            self._zygote.ask()
 
     def _replace(self) -> None:
         """Start another zygote; the workers of the old one live on."""
         self._zygote.close()
-        self._zygote = Zygote(self._lifeline)
+        self._zygote = Zygote(self._lifeline, self._wire)

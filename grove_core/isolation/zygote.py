@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections import deque
-from pathlib import Path
+from collections.abc import Callable
 
-import msgspec
-import numpy as np
-
-import grove_core
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
+from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import ProcessWorker
-from grove_core.wire.channel import Channel, close_all
+from grove_core.isolation.interpreter import signature, start_interpreter
+from grove_core.wire.channel import Channel, close_all, pair
 from grove_core.wire.messages import Exited, Fork, Forked, FromZygote
 
 START_SECONDS = 30.0
 FORK_SECONDS = 5.0
 STATUSES = 256
 """How many exit statuses are remembered that nobody asked for yet."""
-PRELOADED = tuple(Path(str(package.__file__)) for package in (grove_core, np, msgspec))
+MODULE = "grove_core.worker.zygote"
 
 
 class Zygote:
@@ -31,27 +27,18 @@ class Zygote:
 
     Args:
         lifeline: the reading end of the pipe that its workers hang by.
+        wire: what messages go through, to it and to its workers.
     """
 
-    def __init__(self, lifeline: int) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    def __init__(self, lifeline: int, wire: WireKind) -> None:
+        self._wire = wire
+        ours, theirs = pair(wire)
         self._statuses: dict[int, int] = {}
         self._asked: deque[tuple[socket.socket, int]] = deque()
         self._forked: deque[tuple[int, int]] = deque()
-        self._signature = _signature()
+        self._signature = signature()
         try:
-            self._process = subprocess.Popen(  # noqa: S603  our own module, by our own interpreter
-                [sys.executable, "-P", "-m", "grove_core.worker.zygote", str(theirs.fileno()), str(lifeline)],
-                pass_fds=(theirs.fileno(), lifeline),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={
-                    **os.environ,
-                    "OPENBLAS_NUM_THREADS": "1",
-                    "OMP_NUM_THREADS": "1",
-                    "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
-                },
-            )
+            self._process = start_interpreter(MODULE, (theirs.fileno(), lifeline))
         finally:
             theirs.close()
         self._channel: Channel[FromZygote] = Channel(ours, FromZygote)
@@ -65,7 +52,7 @@ class Zygote:
     @property
     def usable(self) -> bool:
         """Whether it lives, and what it preloaded is still what lies on disk."""
-        return self._process.poll() is None and self._signature == _signature()
+        return self._process.poll() is None and self._signature == signature()
 
     def wait_until_up(self) -> None:
         """Wait until it has preloaded everything.
@@ -77,13 +64,18 @@ class Zygote:
             self._next_forked(START_SECONDS)
             self._up = True
 
+    @property
+    def asked(self) -> bool:
+        """Whether a worker was ordered that nobody took yet."""
+        return bool(self._asked)
+
     def ask(self) -> None:
         """Order a worker, without waiting for it.
 
         Raises:
             PeerDied: the zygote is gone.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = pair(self._wire)
         output, their_output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(their_output, True)
         try:
@@ -97,8 +89,11 @@ class Zygote:
             os.close(their_output)
         self._asked.append((ours, output))
 
-    def take(self) -> ProcessWorker:
+    def take(self, settled: Callable[[], None]) -> ProcessWorker:
         """Return the worker that was ordered first, ordering one if none was.
+
+        Args:
+            settled: see `ProcessWorker`.
 
         Raises:
             PeerDied, DeadlineExceeded: the zygote cannot fork.
@@ -108,7 +103,7 @@ class Zygote:
             self.ask()
         pid, pidfd = self._next_forked(FORK_SECONDS)
         ours, output = self._asked.popleft()
-        return ProcessWorker(pid, pidfd, ours, output, self.exit_status)
+        return ProcessWorker(pid, pidfd, ours, output, self.exit_status, settled)
 
     def exit_status(self, pid: int, timeout: float) -> int | None:
         """Return a worker's wait status, waiting up to `timeout` seconds for it; None if it is not known."""
@@ -150,8 +145,3 @@ class Zygote:
         elif isinstance(message, Forked):
             self._forked.append((message.pid, descriptors.pop() if descriptors else -1))
         close_all(descriptors)
-
-
-def _signature() -> tuple[int, ...]:
-    """Tell one state of the preloaded packages from another: a later fork must not run what was replaced."""
-    return tuple(path.stat().st_mtime_ns if path.exists() else -1 for path in PRELOADED)

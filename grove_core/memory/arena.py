@@ -2,13 +2,12 @@
 
 A slot is large enough for the largest population, so nothing is ever remapped because of growth; pages come
 with `reserve` and go with `close`. A slot that is given up keeps its pages and is used again: fresh pages cost
-many times what a copy does. The file is sealed against shrinking: a worker that truncated it would otherwise
-kill the engine by SIGBUS.
+many times what a copy does. The file is sealed against shrinking where the system can do it: a worker that truncated
+it would otherwise kill the engine by SIGBUS.
 """
 
 from __future__ import annotations
 
-import fcntl
 import mmap
 import os
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,8 @@ import numpy as np
 
 from grove_core.author.schema import Array
 from grove_core.base.errors import OutOfMemory
+from grove_core.base.ways import MemoryKind
+from grove_core.memory.files import create, pages, punch, reopen_read_only, seal
 
 PAGE = mmap.PAGESIZE
 MAP_NORESERVE = 0x4000
@@ -45,11 +46,16 @@ class Arena:
     Args:
         name: what /proc shows for it.
         max_rows: the largest population.
+        kind: what kind of file it is.
+
+    Raises:
+        OutOfMemory: the system gives no file.
     """
 
-    def __init__(self, name: str, max_rows: int) -> None:
+    def __init__(self, name: str, max_rows: int, kind: MemoryKind = MemoryKind.MEMFD) -> None:
         self.name = name
         self.max_rows = max_rows
+        self.kind = kind
         self.capacity = 0
         """So many rows of every slot in use have pages."""
         self._mappings: list[tuple[int, mmap.mmap]] = []
@@ -58,9 +64,12 @@ class Arena:
         self._backed: dict[int, int] = {}
         """Byte offset of a slot -> bytes of it that have pages."""
         self._free: list[Slot] = []
-        self.descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+            self.descriptor = create(kind, name)
+        except OSError as error:
+            raise OutOfMemory(f"there is no file for {name}: {error.strerror}") from error
+        try:
+            seal(self.descriptor, kind)
         except BaseException:
             self.close()
             raise
@@ -121,7 +130,7 @@ class Arena:
 
     def read_only_descriptor(self) -> int:
         """Open the file once more, for reading only: what is mapped by it can never be made writable."""
-        return os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        return reopen_read_only(self.descriptor)
 
     @property
     def inode(self) -> int:
@@ -131,7 +140,7 @@ class Arena:
     @property
     def bytes(self) -> int:
         """The pages it holds, in bytes, as the system counts them; 0 once it is closed."""
-        return 0 if self.descriptor < 0 else os.fstat(self.descriptor).st_blocks * 512
+        return 0 if self.descriptor < 0 else pages(self.descriptor)
 
     def close(self) -> int:
         """Give back every page and return how many bytes that were, measured before and after.
@@ -141,8 +150,7 @@ class Arena:
         if self.descriptor < 0:
             return 0
         before = self.bytes
-        for _, mapping in self._mappings:
-            mapping.madvise(mmap.MADV_REMOVE)
+        punch(self.descriptor, 0, self._size)
         returned = before - self.bytes
         self.abandon()
         return returned

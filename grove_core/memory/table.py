@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.author.schema import Array
+from grove_core.base.ways import MemoryKind
 from grove_core.memory.arena import Arena, Slot
 
 Rows = NDArray[np.int64] | slice
@@ -39,13 +40,15 @@ class Table:
         self._arrays = {name: arena.array(slot) for name, slot in slots.items()}
 
     @classmethod
-    def make(cls, name: str, columns: Mapping[str, np.dtype[Any]], max_rows: int) -> Self:
+    def make(
+        cls, name: str, columns: Mapping[str, np.dtype[Any]], max_rows: int, kind: MemoryKind = MemoryKind.MEMFD
+    ) -> Self:
         """Make an empty table in an arena of its own.
 
         Raises:
             OutOfMemory: no address space.
         """
-        arena = Arena(name, max_rows)
+        arena = Arena(name, max_rows, kind)
         try:
             return cls(arena, dict(zip(columns, arena.allocate(list(columns.values())), strict=True)))
         except BaseException:

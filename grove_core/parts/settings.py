@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from grove_core.base.errors import SettingsError
+from grove_core.base.ways import MemoryKind
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -22,10 +23,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The settings of one engine; in a file they stand in the table `[grove]` of `grove.toml`."""
 
     router: Choice = Choice("quota")
+    migrators: tuple[Choice, ...] = ()
+    """Asked in this order where no chain of lenses joins two versions."""
     gc_policy: Choice = Choice("idle")
     fault_policy: Choice = Choice("immediate")
     isolation: Choice = Choice("process")
     holds: tuple[str, ...] = ("stable",)
+    memory: MemoryKind = MemoryKind.MEMFD
+    """What columns lie in: `memfd`, or `file` where the system has none."""
     tick_deadline_ms: float = 250.0
     """How long one version may take for one tick."""
     load_deadline_seconds: float = 10.0
@@ -39,13 +44,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in ("tick_deadline_ms", "load_deadline_seconds", "idle_deadline_seconds", "max_entities"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, not {getattr(self, name)!r}")
+        try:
+            MemoryKind(self.memory)
+        except ValueError as error:
+            raise SettingsError(f"memory: {error}") from None
 
     @classmethod
     def read(cls, path: str | Path) -> Settings:
         """Read the table `[grove]` of a TOML file; what is not there keeps its default.
 
         A part is chosen by its name, or by a table with `use` and its options:
-        `router = {use = "ring", load = 1.25}`.
+        `router = {use = "ring", load = 1.25}`; several in a list: `migrators = ["by_name", {use = "other"}]`.
 
         Raises:
             SettingsError: the file cannot be read or parsed, or a value does not fit; with its path.
@@ -57,13 +66,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         table = document.get("grove", {})
         if not isinstance(table, dict):
             raise SettingsError(f"{path}: `grove` must be a table, [grove]")
-        choices = {name for name, kind in cls.__annotations__.items() if kind == "Choice"}
+        kinds = cls.__annotations__
         try:
-            return msgspec.convert(
-                {key: _choice(value) if key in choices else value for key, value in table.items()}, cls
-            )
+            return msgspec.convert({key: _value(kinds.get(key), value) for key, value in table.items()}, cls)
         except (msgspec.ValidationError, SettingsError) as error:
             raise SettingsError(f"{path}: {error}") from error
+
+
+def _value(kind: str | None, value: Any) -> Any:
+    """Write what was chosen as `Choice` has it; what does not fit is left for the error to show."""
+    if kind == "Choice":
+        return _choice(value)
+    if kind == "tuple[Choice, ...]" and isinstance(value, list):
+        return [_choice(each) for each in value]
+    return value
 
 
 def _choice(value: Any) -> Any:

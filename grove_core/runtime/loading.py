@@ -71,7 +71,8 @@ def load(
             description = introduce(context, state, worker, record, deadline)
             _check_requirements(description, others)
             _join(state, description)
-            store = Store.make(f"grove:{state.name}", description.schema, context.settings.max_entities)
+            limit, kind = context.settings.max_entities, context.settings.memory
+            store = Store.make(f"grove:{state.name}", description.schema, limit, kind)
             memory.append(store)
             loaded = LoadedVersion(record.version, description, store, config, context.clock.now(), worker)
             loaded.document = document

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from grove_core.author.schema import ID, ID_DTYPE, Schema
+from grove_core.base.ways import MemoryKind
 from grove_core.memory.arena import Arena
 from grove_core.memory.generations import Generations
 from grove_core.memory.table import Table
@@ -49,13 +50,13 @@ class Store:
     carried: dict[Carried, CarriedNames]
 
     @classmethod
-    def make(cls, name: str, schema: Schema, max_rows: int) -> Self:
+    def make(cls, name: str, schema: Schema, max_rows: int, kind: MemoryKind = MemoryKind.MEMFD) -> Self:
         """Make an empty store.
 
         Raises:
             OutOfMemory: no address space.
         """
-        table = Table.make(name, {ID: ID_DTYPE, **schema.dtypes, **ENGINE_COLUMNS}, max_rows)
+        table = Table.make(name, {ID: ID_DTYPE, **schema.dtypes, **ENGINE_COLUMNS}, max_rows, kind)
         try:
             mutable = {spec.name: spec.dtype for spec in schema.specs if not spec.constant}
             return cls(table, Generations.make(table.arena, mutable), {})
@@ -67,6 +68,14 @@ class Store:
     def arena(self) -> Arena:
         """The memory behind all of it."""
         return self.table.arena
+
+    def empty(self, schema: Schema) -> Store:
+        """Make an empty store in memory of the same kind.
+
+        Raises:
+            OutOfMemory: no address space.
+        """
+        return Store.make(self.arena.name, schema, self.arena.max_rows, self.arena.kind)
 
     def close(self) -> int:
         """Give back every page and return how many bytes that were; see `Arena.close`."""
@@ -112,7 +121,7 @@ class Store:
             OutOfMemory: no address space or pages.
         """
         old = self.table
-        copy = Store.make(self.arena.name, schema, self.arena.max_rows)
+        copy = self.empty(schema)
         try:
             table = copy.table
             table.reserve(old.count)

@@ -36,8 +36,9 @@ class Area:
 
     @property
     def matters(self) -> bool:
-        """Whether other processes can have it: a memory file, or anything shared that can be written."""
-        return self.name.startswith("/memfd:") or ("s" in self.permissions and self.writable)
+        """Whether other processes can have it: a memory file, an unlinked one too, or what is shared and writable."""
+        shared = "s" in self.permissions
+        return self.name.startswith("/memfd:") or (shared and (self.writable or self.name.endswith(" (deleted)")))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
-"""One end of a Unix SEQPACKET socket that carries messages and descriptors.
+"""One end of a Unix socket that carries messages and descriptors.
 
-Sends never block. What does not fit a packet goes as sealed memory. EPIPE, ECONNRESET and EOF are one thing:
-the peer died.
+Sends never block. What does not fit a packet goes as memory. EPIPE, ECONNRESET and EOF are one thing: the peer
+died. The socket is of one of two kinds, and behaves the same: see `packets` and `stream`.
 """
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
 import select
 import socket
@@ -17,17 +15,24 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
+from grove_core.base.errors import DeadlineExceeded, OutOfMemory, ProtocolError
+from grove_core.base.ways import WireKind
 from grove_core.wire.messages import Overflow
+from grove_core.wire.packets import DESCRIPTORS, PACKET, Carrier, Packets, close_all
+from grove_core.wire.stream import Stream
 
-PACKET = 64 * 1024
-"""The largest message that goes as a packet; the system refuses somewhat over 200 kB."""
+__all__ = ["DESCRIPTORS", "LARGEST", "PACKET", "Channel", "close_all", "pair"]
+
 LARGEST = 1 << 30
 """The largest message that is taken at all."""
-DESCRIPTORS = 4
-_ANCILLARY = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
 
 Incoming = TypeVar("Incoming")
+
+
+def pair(kind: WireKind) -> tuple[socket.socket, socket.socket]:
+    """Return two connected ends; what kind they are, each end's channel sees by itself."""
+    type_ = socket.SOCK_STREAM if kind is WireKind.STREAM else socket.SOCK_SEQPACKET
+    return socket.socketpair(socket.AF_UNIX, type_)
 
 
 class Channel(Generic[Incoming]):
@@ -36,13 +41,24 @@ class Channel(Generic[Incoming]):
     def __init__(self, end: socket.socket, incoming: Any) -> None:
         end.setblocking(False)
         self.socket = end
+        self._carrier: Carrier = Stream(end) if self.kind is WireKind.STREAM else Packets(end)
+        self._largest = self._carrier.largest
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(incoming).decode
-        self._buffer = bytearray(PACKET + 1)
 
     def fileno(self) -> int:
         """The socket's descriptor, for polling."""
         return self.socket.fileno()
+
+    @property
+    def kind(self) -> WireKind:
+        """What messages go through."""
+        return WireKind.STREAM if self.socket.type == socket.SOCK_STREAM else WireKind.SEQPACKET
+
+    @property
+    def events(self) -> int:
+        """What to poll it for while a message is waited for."""
+        return self._carrier.events
 
     def send(self, message: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:
         """Send without blocking.
@@ -50,25 +66,13 @@ class Channel(Generic[Incoming]):
         Raises:
             PeerDied: nobody is there to read.
             ProtocolError: the peer does not read: its queue is full.
+            OutOfMemory: the message is large, and the system has no memory for it.
         """
         packet = self._encode(message)
-        memory = -1
-        try:
-            if len(packet) > PACKET:
-                memory = sealed(packet)
-                descriptors = (*descriptors, memory)
-                packet = self._encode(Overflow(len(packet)))
-            if descriptors:
-                socket.send_fds(self.socket, [packet], list(descriptors))
-            else:
-                self.socket.send(packet)
-        except BlockingIOError:
-            raise ProtocolError("the peer does not read what it is sent: its queue is full") from None
-        except OSError as error:
-            raise PeerDied(f"the peer is gone: {error.strerror}") from error
-        finally:
-            if memory >= 0:
-                os.close(memory)
+        if len(packet) <= self._largest:
+            self._carrier.put(packet, descriptors)
+        else:
+            self._send_large(packet, descriptors)
 
     def receive(self, timeout: float | None) -> tuple[Incoming, list[int]]:
         """Wait up to `timeout` seconds (None: for ever) for a message and its descriptors, which the caller closes.
@@ -87,24 +91,17 @@ class Channel(Generic[Incoming]):
             if left is not None and left <= 0:
                 raise DeadlineExceeded(f"no answer within {timeout:g} s")
             poll = select.poll()
-            poll.register(self.socket, select.POLLIN)
+            poll.register(self.socket, self._carrier.events)
             poll.poll(None if left is None else left * 1000)
 
     def receive_now(self) -> tuple[Incoming, list[int]] | None:
         """Return a message that has arrived, or None. Raises as `receive` does."""
-        try:
-            length, ancillary, flags, _ = self.socket.recvmsg_into([self._buffer], _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
-        except BlockingIOError:
+        taken = self._carrier.take()
+        if taken is None:
             return None
-        except OSError as error:
-            raise PeerDied(f"the peer is gone: {error.strerror}") from error
-        descriptors = _descriptors(ancillary) if ancillary else []
+        packet, descriptors = taken
         try:
-            if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-                raise ProtocolError("a packet was cut off")
-            if not length:
-                raise PeerDied("the peer closed its end")
-            message = self._message(memoryview(self._buffer)[:length])
+            message = self._message(packet)
             if isinstance(message, Overflow):
                 message = self._large(message.size, descriptors)
         except BaseException:
@@ -114,7 +111,17 @@ class Channel(Generic[Incoming]):
 
     def close(self) -> None:
         """Close this end; the peer sees EOF."""
-        self.socket.close()
+        self._carrier.close()
+
+    def _send_large(self, packet: bytes, descriptors: Sequence[int]) -> None:
+        try:
+            memory = self._carrier.memory(packet)
+        except OSError as error:
+            raise OutOfMemory(f"no memory for a message of {len(packet)} bytes: {error.strerror}") from error
+        try:
+            self._carrier.put(self._encode(Overflow(len(packet))), (*descriptors, memory))
+        finally:
+            os.close(memory)
 
     def _message(self, packet: Any) -> Any:
         try:
@@ -129,10 +136,7 @@ class Channel(Generic[Incoming]):
         try:
             if not 0 < size <= LARGEST:
                 raise ProtocolError(f"a message of {size} bytes is over the limit of {LARGEST}")
-            seals = fcntl.fcntl(memory, fcntl.F_GET_SEALS)
-            if not (seals & fcntl.F_SEAL_WRITE and seals & fcntl.F_SEAL_SHRINK):
-                raise ProtocolError("the memory of a large message is not sealed")
-            message = self._message(os.pread(memory, size, 0))
+            message = self._message(self._carrier.read(memory, size))
         except OSError as error:
             raise ProtocolError(f"the memory of a large message cannot be read: {error.strerror}") from error
         finally:
@@ -140,35 +144,3 @@ class Channel(Generic[Incoming]):
         if isinstance(message, Overflow):
             raise ProtocolError("the memory of a large message holds no message")
         return message
-
-
-def sealed(content: bytes) -> int:
-    """Return the descriptor of memory that holds `content` and can never change again."""
-    memory = os.memfd_create("grove:message", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(memory, view) :]
-        fcntl.fcntl(
-            memory,
-            fcntl.F_ADD_SEALS,
-            fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL,
-        )
-    except BaseException:
-        os.close(memory)
-        raise
-    return memory
-
-
-def close_all(descriptors: Sequence[int]) -> None:
-    """Close descriptors that came with a message."""
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
-def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:
-    found = array.array("i")
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            found.frombytes(data[: len(data) - len(data) % found.itemsize])
-    return list(found)

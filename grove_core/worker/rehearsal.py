@@ -19,7 +19,8 @@ from typing import Any
 
 import grove_core.worker as package
 from grove_core.author.schema import ID, ID_DTYPE, ColumnSpec
-from grove_core.wire.channel import Channel
+from grove_core.base.ways import WireKind, unlinked_file
+from grove_core.wire.channel import Channel, pair
 from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Remap, Slot, Tick, ToEngine, ToWorker
 from grove_core.worker import main
 
@@ -28,13 +29,17 @@ NAME = "rehearsed"
 ROWS = 64
 
 
-def rehearse(wire: Channel[ToWorker] | None = None) -> list[Any]:
+def rehearse(wire: Channel[ToWorker] | None = None, kind: WireKind = WireKind.SEQPACKET) -> list[Any]:
     """Load a version, tick it and forget it; a message that waits on `wire` cuts it short.
+
+    Args:
+        wire: the worker's own, if it has one yet.
+        kind: what its messages go through.
 
     Returns:
         What was answered to each order.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = pair(kind)
     answers: list[Any] = []
     worker = _Prompted(theirs, _engine(Channel(ours, ToEngine), answers, wire))
     try:
@@ -95,7 +100,7 @@ def _scratch(specs: Sequence[ColumnSpec]) -> Iterator[tuple[tuple[Slot, ...], in
     """Make memory with a page for each column; give the slots, and a descriptor for writing and one for reading."""
     columns = [(ID, ID_DTYPE.str, False), *((spec.name, spec.column.dtype, not spec.constant) for spec in specs)]
     page = mmap.PAGESIZE
-    memory = os.memfd_create("grove:rehearsal", os.MFD_CLOEXEC)
+    memory = unlinked_file("grove:rehearsal")
     try:
         os.ftruncate(memory, len(columns) * page)
         read_only = os.open(f"/proc/self/fd/{memory}", os.O_RDONLY | os.O_CLOEXEC)

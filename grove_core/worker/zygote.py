@@ -29,7 +29,7 @@ def serve(control: int, lifeline: int) -> None:
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, _nothing)
-    rehearse()  # what is slow the first time is over for all of its children
+    rehearse(kind=channel.kind)  # what is slow the first time is over for all of its children
     gc.collect()
     gc.freeze()
     policy = os.sched_getscheduler(0)
@@ -83,7 +83,7 @@ def _become_worker(
         os.dup2(output, 2)
         os.close(output)
         to_engine: Channel[ToWorker] = Channel(socket.socket(fileno=wire), ToWorker)
-        rehearse(to_engine)
+        rehearse(to_engine, to_engine.kind)
         _schedule(policy)
         status = worker.run(to_engine)
     finally:

@@ -18,12 +18,14 @@ from packaging.version import Version
 
 from grove_core import DebugEngine, GroveError, ManualClock, Settings
 from grove_core.isolation.process import ProcessIsolation
+from grove_core.isolation.spawned import SpawnIsolation
 
 from .sources import MODULE
 
 PATIENT = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_entities=1 << 12)
 """Limits that no slow machine reaches; tests of a limit set their own."""
 
+Shared = ProcessIsolation | SpawnIsolation
 OpenEngine = Callable[..., DebugEngine]
 Refused = Callable[..., AbstractContextManager[None]]
 
@@ -38,7 +40,7 @@ def _quick_collections() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_engine(package: Any, installed: Any, isolation: ProcessIsolation) -> Iterator[OpenEngine]:
+def open_engine(package: Any, installed: Any, isolation: Shared) -> Iterator[OpenEngine]:
     """`open_engine({"1.0.0": source, ...}, settings=..., plugins=...)`: an engine that finds these versions."""
     engines = []
 
@@ -59,7 +61,7 @@ def open_engine(package: Any, installed: Any, isolation: ProcessIsolation) -> It
 
 
 @pytest.fixture
-def refused(isolation: ProcessIsolation) -> Refused:
+def refused(isolation: Shared) -> Refused:
     """`with refused(engine, error, *words)`: the call raises it, says so, and leaves everything as it was."""
 
     @contextmanager
@@ -121,24 +123,38 @@ def rows_by_id(columns: Mapping[str, Any]) -> dict[int, tuple[object, ...]]:
     return {each: tuple(bits[name][row] for name in names) for row, each in enumerate(columns["id"].tolist())}
 
 
-def held(isolation: ProcessIsolation, workers: set[int]) -> Any:
-    """Return what this process and its zygote hold besides `workers`: strays, descriptors, tables, folders."""
+def held(isolation: Shared, workers: set[int]) -> Any:
+    """Return what this process and its isolation hold besides `workers`: strays, descriptors, tables, folders."""
     gc.collect()
-    zygote = isolation._zygote.pid
-    spare = isolation.start()  # what was forked before it, and is not a known worker, is a stray
-    try:
-        children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text("ascii").split()
-        strays = {pid for pid in map(int, children) if pid < spare.pid and pid not in workers and runs(pid)}
-    finally:
-        spare.kill()
-        spare.close()
+    strays = (forked_by(isolation) if isinstance(isolation, ProcessIsolation) else spawned_by(isolation)) - workers
     maps = Path("/proc/self/maps").read_text("utf-8").splitlines()
     return (
         strays,
         Counter(kind for kind in map(kind_of, Path("/proc/self/fd").iterdir()) if kind is not None),
-        Counter(line.rpartition("memfd:")[2] for line in maps if "memfd:grove" in line),
+        Counter(line.rpartition("grove:")[2] for line in maps if "grove:" in line),
         sorted(each.name for each in Path(tempfile.gettempdir()).glob("grove-*")),
     )
+
+
+def forked_by(isolation: ProcessIsolation) -> set[int]:
+    """Return the workers that run, the spare left out."""
+    spare = isolation.start()  # what was forked before it is not the spare
+    try:
+        return {pid for pid in children_of(isolation._zygote.pid) if pid < spare.pid and runs(pid)}
+    finally:
+        spare.kill()
+        spare.close()
+
+
+def spawned_by(isolation: SpawnIsolation) -> set[int]:
+    """Return the workers that run, and whatever else this process started; the spare left out."""
+    spare = isolation._spare
+    return {pid for pid in children_of(os.getpid()) if (spare is None or pid != spare.pid) and runs(pid)}
+
+
+def children_of(pid: int) -> set[int]:
+    """Return the processes that a process started and that were not reaped."""
+    return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()))
 
 
 def runs(pid: int) -> bool:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from packaging.version import Version
 
 from grove_core.isolation.process import ProcessIsolation
 
-from .conftest import OpenEngine, kill, runs
+from .conftest import OpenEngine, children_of, kill, runs
 from .sources import BOTH, MODULE, V1, V2, version
 
 ONE, TWO = Version("1.0.0"), Version("2.0.0")
@@ -28,38 +28,49 @@ import os, signal, sys
 from pathlib import Path
 from grove_core import DebugEngine, Settings
 
-engine = DebugEngine(Settings(tick_deadline_ms=600_000.0))
+engine = DebugEngine(Settings.read(sys.argv[2]))
 engine.load_module_version("counter", 1, path=sys.argv[1])
 engine.spawn("counter", id=[1, 2, 3])
-children = Path("/proc/self/task") / str(os.getpid()) / "children"
-zygote = int(children.read_text().split()[0])
-workers = list(engine.workers("counter").values())
-print(zygote, *workers, flush=True)
+
+def started_by(pid):
+    started = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return started + [each for child in started for each in started_by(child)]
+
+print(*started_by(os.getpid()), flush=True)
 END
 """
 GONE_SECONDS = 20.0
 
 
-def start(tmp_path: Path, folder: Path, end: str) -> tuple[subprocess.Popen[str], list[int]]:
-    """Start an engine as a process of its own; return it with its zygote's and its workers' ids."""
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM.replace("END", end))
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(program), str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line[0].isdigit() and all(word.isdigit() for word in line.split()):
-            return process, [int(word) for word in line.split()]
-    raise AssertionError(process.stderr.read() if process.stderr else "")
+Start = Callable[[str, str], tuple[subprocess.Popen[str], set[int]]]
 
 
-def all_gone(pids: list[int]) -> bool:
+@pytest.fixture
+def start(tmp_path: Path, package: Any, ways_in_toml: str) -> Start:
+    """`start(source, end)`: an engine as a process of its own, with the ids of all that it started."""
+
+    def run(source: str, end: str) -> tuple[subprocess.Popen[str], set[int]]:
+        program, settings = tmp_path / "program.py", tmp_path / "grove.toml"
+        program.write_text(PROGRAM.replace("END", end))
+        settings.write_text(f"[grove]\ntick_deadline_ms = 600_000\n{ways_in_toml}")
+        process = subprocess.Popen(
+            [sys.executable, "-P", str(program), str(package(MODULE, "1.0.0", source)), str(settings)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line[0].isdigit() and all(word.isdigit() for word in line.split()):
+                return process, set(map(int, line.split()))
+        raise AssertionError(process.stderr.read() if process.stderr else "")
+
+    return run
+
+
+def all_gone(pids: Collection[int]) -> bool:
     """Wait until none of these processes runs; say whether that came."""
     deadline = time.monotonic() + GONE_SECONDS
     while any(runs(pid) for pid in pids):
@@ -69,10 +80,9 @@ def all_gone(pids: list[int]) -> bool:
     return True
 
 
-def family(pids: list[int]) -> list[int]:
-    """Return these processes and all that the zygote, the first of them, forked."""
-    children = Path(f"/proc/{pids[0]}/task/{pids[0]}/children").read_text("ascii").split()
-    return sorted({*pids, *map(int, children)})
+def family(pids: set[int]) -> set[int]:
+    """Return these processes and all that they started: a zygote forks its spare while the engine goes on."""
+    return pids.union(*map(children_of, pids))
 
 
 @pytest.mark.parametrize(
@@ -85,8 +95,8 @@ def family(pids: list[int]) -> list[int]:
     ],
     ids=["killed in a tick", "terminated", "killed while a worker spins", "killed between ticks"],
 )
-def test_an_engine_that_is_killed(tmp_path: Path, package: Any, source: str, end: str, how: signal.Signals) -> None:
-    process, pids = start(tmp_path, package(MODULE, "1.0.0", source), end)
+def test_an_engine_that_is_killed(start: Start, source: str, end: str, how: signal.Signals) -> None:
+    process, pids = start(source, end)
     everybody = family(pids)
     assert len(everybody) >= 2 and all(runs(pid) for pid in everybody)
     process.send_signal(how)
@@ -97,8 +107,8 @@ def test_an_engine_that_is_killed(tmp_path: Path, package: Any, source: str, end
 @pytest.mark.parametrize(
     "end", ["engine.close()", "pass", "raise SystemExit(3)", "os._exit(1)", "raise ValueError", "os.abort()"]
 )
-def test_an_engine_that_ends_by_itself(tmp_path: Path, package: Any, end: str) -> None:
-    process, pids = start(tmp_path, package(MODULE, "1.0.0", V1), end)
+def test_an_engine_that_ends_by_itself(start: Start, end: str) -> None:
+    process, pids = start(V1, end)
     process.communicate(timeout=30)
     assert all_gone(pids)
 
@@ -114,7 +124,7 @@ def interrupted(process: subprocess.Popen[str]) -> tuple[str, str]:
     raise AssertionError(f"four interrupts did not end it: {out}{err}")
 
 
-def test_ctrl_c_reaches_the_engine_alone(tmp_path: Path, package: Any) -> None:
+def test_ctrl_c_reaches_the_engine_alone(start: Start) -> None:
     end = """
 try:
     print("ticking", flush=True)
@@ -124,7 +134,7 @@ except KeyboardInterrupt:
     print("after", report.entities, [fault.message for fault in report.faults], flush=True)
     engine.close()
 """
-    process, pids = start(tmp_path, package(MODULE, "1.0.0", V1), end)
+    process, pids = start(V1, end)
     assert process.stdout is not None
     assert any(line == "ticking\n" for line in process.stdout)
     out, err = interrupted(process)

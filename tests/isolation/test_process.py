@@ -1,4 +1,7 @@
-"""Workers as processes: where they come from, how they end, and that nothing of them is left."""
+"""Workers as processes: where they come from, how they end, and that nothing of them is left.
+
+Every test runs over each way there is to have workers: forked or spawned, over packets or over a stream.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,11 @@ import pytest
 
 import grove_core
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
+from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import OUTPUT_BYTES, ProcessWorker, process_memory
 from grove_core.isolation.process import ProcessIsolation
-from grove_core.wire.messages import PROTOCOL, AskIdle, Idle, Introduced, Load, Raised, Shutdown
+from grove_core.isolation.spawned import SpawnIsolation
+from grove_core.wire.messages import PROTOCOL, AskIdle, Idle, Introduced, Load, Prepare, Raised, Ready, Shutdown
 
 SECONDS = 20.0
 """How long anything here may take at most; a machine that is busy is no failure."""
@@ -72,12 +77,26 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+WAYS = [(isolation, wire) for isolation in (ProcessIsolation, SpawnIsolation) for wire in WireKind]
+FORKED, SPAWNED = WAYS[: len(WireKind)], WAYS[len(WireKind) :]
+Way = tuple[type[ProcessIsolation] | type[SpawnIsolation], WireKind]
+
+
+def name_of(way: Way) -> str:
+    return f"{way[0].__name__}-{way[1]}"
+
+
+forked_only = pytest.mark.parametrize("way", FORKED, indirect=True, ids=name_of)
+spawned_only = pytest.mark.parametrize("way", SPAWNED, indirect=True, ids=name_of)
+
+
 class Started:
     """An isolation of a test's own, and the processes that belong to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, way: Way) -> None:
+        kind, wire = way
         self._others = children(os.getpid())
-        self.isolation = ProcessIsolation()
+        self.isolation = kind(wire)
         self.workers: list[ProcessWorker] = []
 
     def start(self) -> ProcessWorker:
@@ -90,11 +109,18 @@ class Started:
         (zygote,) = children(os.getpid()) - self._others
         return zygote
 
+    def everything(self) -> set[int]:
+        """The processes that belong to it: a zygote, if there is one, the spare and the workers."""
+        own = children(os.getpid()) - self._others
+        return own.union(*map(children, own))
+
     def spare(self) -> int:
-        """Wait for the spare and return it: what the zygote forked, and nobody was given."""
+        """Wait for the spare and return it: what was started, and nobody was given."""
         taken = {worker.pid for worker in self.workers}
-        eventually(lambda: children(self.zygote) - taken)
-        (spare,) = children(self.zygote) - taken
+        if isinstance(self.isolation, ProcessIsolation):
+            taken.add(self.zygote)
+        eventually(lambda: self.everything() - taken)
+        (spare,) = self.everything() - taken
         return spare
 
     def close(self) -> None:
@@ -105,9 +131,16 @@ class Started:
         self.isolation.close()
 
 
+@pytest.fixture(params=WAYS, ids=name_of)
+def way(request: pytest.FixtureRequest) -> Way:
+    """Each way to have workers: they must behave the same."""
+    chosen: Way = request.param
+    return chosen
+
+
 @pytest.fixture
-def started() -> Iterator[Started]:
-    own = Started()
+def started(way: Way) -> Iterator[Started]:
+    own = Started(way)
     yield own
     own.close()
 
@@ -131,6 +164,14 @@ def works(worker: ProcessWorker, load: Loaded) -> bool:
     return isinstance(worker.receive(SECONDS), Introduced)
 
 
+def becomes_ready(worker: ProcessWorker, load: Loaded) -> bool:
+    assert works(worker, load)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    worker.send(Prepare((), {}, None, "1.0.0"), [nothing, nothing])
+    os.close(nothing)
+    return isinstance(worker.receive(SECONDS), Ready)
+
+
 def test_start_gives_a_worker_that_answers(started: Started, load: Loaded) -> None:
     workers = [started.start() for _ in range(3)]
     assert len({worker.pid for worker in workers}) == 3
@@ -141,18 +182,38 @@ def test_start_gives_a_worker_that_answers(started: Started, load: Loaded) -> No
         assert worker.receive_now() is None
 
 
-def test_the_spare_is_taken_and_another_one_forked(started: Started, load: Loaded) -> None:
+def test_the_spare_is_taken_and_another_one_started_once_it_is_ready(started: Started, load: Loaded) -> None:
     spare = started.spare()
     worker = started.start()
     assert worker.pid == spare
     assert works(worker, load)
+    others = {started.zygote} if isinstance(started.isolation, ProcessIsolation) else set()
+    assert started.everything() - others == {spare}  # nothing was started that would compete with the load
+    assert becomes_ready(worker, load)
     assert started.spare() != spare
 
 
-def test_a_worker_is_of_the_zygotes_session_not_of_ours(started: Started) -> None:
+@pytest.mark.parametrize("source", ["raise ValueError", "import os\nos._exit(1)", SPINNING])
+def test_the_next_spare_is_also_started_when_a_load_fails(started: Started, load: Loaded, source: str) -> None:
     worker = started.start()
-    assert os.getsid(worker.pid) == os.getsid(started.zygote) == started.zygote
-    assert os.getsid(0) != started.zygote
+    load(worker, source)
+    assert worker.kill()
+    worker.close()
+    assert started.spare() != worker.pid
+
+
+def test_workers_that_are_taken_at_once_leave_one_spare_behind(started: Started, load: Loaded) -> None:
+    workers = [started.start() for _ in range(3)]
+    assert all(becomes_ready(worker, load) for worker in workers)
+    spare = started.spare()
+    assert started.start().pid == spare
+
+
+def test_a_worker_is_not_of_our_session(started: Started) -> None:
+    """So that Ctrl-C reaches the engine alone."""
+    worker = started.start()
+    leader = started.zygote if isinstance(started.isolation, ProcessIsolation) else worker.pid
+    assert os.getsid(worker.pid) == leader != os.getsid(0)
 
 
 def test_a_worker_holds_nothing_but_its_wire_its_output_and_its_lifeline(started: Started, load: Loaded) -> None:
@@ -174,6 +235,7 @@ def test_a_spare_that_was_killed_is_not_given_out(started: Started, load: Loaded
     assert works(worker, load)
 
 
+@forked_only
 def test_a_zygote_that_was_killed_is_replaced_and_its_workers_live_on(started: Started, load: Loaded) -> None:
     first = started.start()
     assert works(first, load)
@@ -189,6 +251,7 @@ def test_a_zygote_that_was_killed_is_replaced_and_its_workers_live_on(started: S
     assert first.how_it_ended() == "died"  # who could tell how is gone
 
 
+@forked_only
 def test_a_zygote_that_dies_while_a_worker_is_taken_loses_no_worker(started: Started, load: Loaded) -> None:
     spare, zygote = started.spare(), started.zygote
     assert select.select([started.isolation._zygote._channel], [], [], SECONDS)[0]  # it told of the spare
@@ -201,13 +264,14 @@ def test_a_zygote_that_dies_while_a_worker_is_taken_loses_no_worker(started: Sta
     assert works(started.start(), load)
 
 
-def test_close_ends_everything() -> None:
+def test_close_ends_everything(way: Way) -> None:
     descriptors, others = open_descriptors(), children(os.getpid())
-    own = Started()
-    processes = {own.zygote, own.start().pid, own.start().pid, own.spare()}
-    assert len(processes) == 4
+    own = Started(way)
+    processes = {own.start().pid, own.start().pid} | own.everything()
     for worker in own.workers:
         worker.close()  # let go of, not ended: the lifeline ends them
+    processes.add(own.spare())
+    assert len(processes) == (4 if way in FORKED else 3)
     own.isolation.close()
     eventually(lambda: not any(alive(pid) for pid in processes))
     assert children(os.getpid()) == others
@@ -302,22 +366,23 @@ def test_what_it_printed_last_can_be_read_after_its_death(started: Started, load
 
 
 def test_a_worker_may_not_send_descriptors(started: Started, load: Loaded) -> None:
-    before = open_descriptors()
-    worker = started.start()
     started.spare()
+    worker = started.start()
     held = open_descriptors()
     load(
         worker,
         """
 import os, socket, stat
+from grove_core.wire.channel import Channel
+from grove_core.wire.messages import Idle, ToWorker
 wire = next(n for n in range(3, 64) if os.path.exists(f"/proc/self/fd/{n}") and stat.S_ISSOCK(os.fstat(n).st_mode))
-socket.send_fds(socket.socket(fileno=os.dup(wire)), [b"\\x92\\xa4Idle\\xc3"], [0, 1])
+Channel(socket.socket(fileno=os.dup(wire)), ToWorker).send(Idle(True), [0, 1])
 """
         + CLASS,
     )
     with pytest.raises(ProtocolError, match="sent descriptors"):
         worker.receive(SECONDS)
-    assert open_descriptors() == held > before
+    assert open_descriptors() == held
     assert isinstance(worker.receive(SECONDS), Introduced)
 
 
@@ -363,9 +428,10 @@ def test_a_process_that_is_gone_has_no_memory(started: Started) -> None:
 ENGINE = """
 import sys
 from grove_core.isolation.process import ProcessIsolation
+from grove_core.isolation.spawned import SpawnIsolation
 from grove_core.wire.messages import Load, PROTOCOL
 
-isolation = ProcessIsolation()
+isolation = {isolation}("{wire}")
 idle, spinning = isolation.start(), isolation.start()
 spinning.send(Load(PROTOCOL, "ledger", "1.0.0", "ledger_v1_0_0:Main", (sys.argv[1],), False))
 printed = ""
@@ -376,10 +442,11 @@ sys.stdin.read()
 """
 
 
-def test_workers_die_with_an_engine_that_was_killed(package: Callable[..., Path]) -> None:
+def test_workers_die_with_an_engine_that_was_killed(way: Way, package: Callable[..., Path]) -> None:
     """Also one that spins, with every signal that can be blocked blocked."""
+    program = ENGINE.format(isolation=way[0].__name__, wire=way[1])
     engine = subprocess.Popen(
-        [sys.executable, "-P", "-c", ENGINE, str(package("ledger", "1.0.0", SPINNING))],
+        [sys.executable, "-P", "-c", program, str(package("ledger", "1.0.0", SPINNING))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -391,8 +458,8 @@ def test_workers_die_with_an_engine_that_was_killed(package: Callable[..., Path]
         try:
             assert len(workers) == 2
             assert all(alive(pid) for pid in workers)
-            (zygote,) = children(engine.pid)
-            everything = {zygote, *children(zygote)}
+            everything = children(engine.pid)
+            everything = everything.union(*map(children, everything))
             assert everything >= set(workers)
         finally:
             engine.kill()
@@ -431,9 +498,80 @@ def test_a_zygote_is_replaced_when_what_it_preloaded_is(tmp_path: Path) -> None:
     assert first == second != third
 
 
+@spawned_only
+def test_a_spare_is_replaced_when_what_it_preloaded_is(way: Way, tmp_path: Path) -> None:
+    own = tmp_path / "grove_core"
+    shutil.copytree(Path(grove_core.__file__).parent, own, ignore=shutil.ignore_patterns("__pycache__"))
+    program = """
+import os
+import grove_core
+from grove_core.isolation.spawned import SpawnIsolation
+
+isolation = SpawnIsolation()
+print(grove_core.__file__, isolation._spare.pid)
+worker = isolation.start()
+worker.kill()
+worker.close()
+print(worker.pid, isolation._spare.pid)
+os.utime(grove_core.__file__, (1, 1))
+print(isolation.start().pid)
+isolation.close()
+"""
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    used, spare, first, stale, second = run.stdout.split()
+    assert Path(used).parent == own
+    assert first == spare
+    assert second != stale
+
+
+@spawned_only
+def test_a_worker_that_was_killed_is_reaped_at_once(started: Started) -> None:
+    worker = started.start()
+    assert worker.kill()
+    assert not Path(f"/proc/{worker.pid}").exists()
+    assert worker.how_it_ended() == "was killed by SIGKILL"
+
+
+@spawned_only
+def test_an_interpreter_that_cannot_come_up_says_why(
+    started: Started, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, load: Loaded
+) -> None:
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy" / "__init__.py").write_text("raise ImportError('this numpy is broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    started.start()  # the spare, which came before
+    worker = started.start()
+    assert worker.wait(SECONDS)
+    assert "this numpy is broken" in worker.read_output()
+    assert worker.how_it_ended() == "exited with status 1"
+    with pytest.raises(PeerDied):
+        load(worker)
+        worker.receive(SECONDS)
+
+
 def test_what_comes_before_load_is_answered(started: Started) -> None:
     worker = started.start()
     worker.send(AskIdle())
     answer = worker.receive(SECONDS)
     assert isinstance(answer, Raised)
     assert "before Load" in answer.error
+
+
+def test_a_worker_has_one_thread_and_what_it_starts_inherits_nothing_of_ours(started: Started, load: Loaded) -> None:
+    worker = started.start()
+    load(worker, f"import numpy as np\nnp.ones((64, 64)) @ np.ones((64, 64))\n{CLASS}")
+    assert isinstance(worker.receive(SECONDS), Introduced)
+    assert len(list(Path(f"/proc/{worker.pid}/task").iterdir())) == 1
+    inherited = set()
+    for entry in Path(f"/proc/{worker.pid}/fd").iterdir():
+        told = Path(f"/proc/{worker.pid}/fdinfo/{entry.name}").read_text()
+        flags = int(told.partition("flags:")[2].split()[0], 8)
+        inherited |= set() if flags & os.O_CLOEXEC else {int(entry.name)}
+    assert inherited == {0, 1, 2}

@@ -239,6 +239,8 @@ class EngineMachine(RuleBasedStateMachine):
             assert report.entities + report.skipped == population
             assert lost or report.skipped == 0
             assert report.ms > 0
+            for version, mapped in () if lost else self.mapped().items():
+                assert not self.model.in_version(version) or mapped == self.table(version)[1]
 
     @precondition(lambda self: self.model.loaded)
     @rule(version=VERSIONS)
@@ -305,14 +307,23 @@ class EngineMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_worker_maps_a_foreign_column(self) -> None:
-        for version, pid in self.engine.workers(LEDGER).items() if self.model.loaded else ():
-            if self.model.loaded[version.major].alive:
-                inode, slots = self.engine.table_slots(LEDGER, str(version))
-                expected = {(inode, offset): writable for offset, (_, writable) in slots.items()}
-                read_only = {"id", "step"}
-                columns = {name: name not in read_only for name in ("id", *COLUMNS[version.major])}
-                assert dict(slots.values()) == columns
-                assert mapped_by(pid) == expected
+        """After an adoption a worker maps its new table with its next tick; until then one that nobody has any more."""
+        tables = {version: self.table(version) for version in self.model.loaded}
+        for version, mapped in self.mapped().items():
+            unowned = {inode for inode, _ in mapped}.isdisjoint(inode for inode, _ in tables.values())
+            assert unowned or mapped == tables[version][1]
+
+    def mapped(self) -> dict[int, dict[tuple[int, int], bool]]:
+        """Return what the workers that live map: version -> (inode, offset) -> writable."""
+        workers = self.engine.workers(LEDGER).items() if self.model.loaded else ()
+        alive = ((version.major, pid) for version, pid in workers if self.model.loaded[version.major].alive)
+        return {each: mapped_by(pid, self.engine.table_slots(LEDGER, each)[1]) for each, pid in alive}
+
+    def table(self, version: int) -> tuple[int, dict[tuple[int, int], bool]]:
+        """Return the inode of a version's table, and what its worker may map of it: (inode, offset) -> writable."""
+        inode, slots = self.engine.table_slots(LEDGER, version)
+        assert dict(slots.values()) == {name: name not in {"id", "step"} for name in ("id", *COLUMNS[version])}
+        return inode, {(inode, offset): writable for offset, (_, writable) in slots.items()}
 
     @invariant()
     def what_is_reported_was_measured(self) -> None:

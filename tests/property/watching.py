@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,20 @@ def values_of(engine: DebugEngine, version: int) -> dict[int, dict[str, int]]:
     return {each: {name: columns[name][row] for name in columns} for row, each in enumerate(ids)}
 
 
-def mapped_by(pid: int) -> dict[tuple[int, int], bool]:
-    """Return the table columns that a process maps: (inode, offset) -> whether it may write them."""
+def mapped_by(pid: int, slots: Mapping[int, object]) -> dict[tuple[int, int], bool]:
+    """Return the table columns that a process maps: (inode, offset) -> whether it may write them.
+
+    The kernel shows neighbours as one area where they lie side by side in both the file and the process; `slots` has
+    the offsets at which columns begin.
+    """
     mapped: dict[tuple[int, int], bool] = {}
     for line in Path(f"/proc/{pid}/maps").read_text("utf-8").splitlines():
         fields = line.split(maxsplit=5)
-        if len(fields) == 6 and fields[5].startswith("/memfd:grove:"):
-            mapped[int(fields[4]), int(fields[2], 16)] = "w" in fields[1]
+        if len(fields) == 6 and "grove:" in fields[5]:
+            low, high = (int(address, 16) for address in fields[0].split("-"))
+            start = int(fields[2], 16)
+            for offset in (start, *(each for each in slots if start < each < start + high - low)):
+                mapped[int(fields[4]), offset] = "w" in fields[1]
     return mapped
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grove_core.base.errors import InvalidInput
+from grove_core.base.ways import MemoryKind
 from grove_core.parts.settings import Choice, Settings
 from grove_core.scenario.coexistence import Coexistence, Realtime, run_command
 from grove_core.scenario.metrics import FAULT_SEEN, Assertion, Metric
@@ -43,6 +44,21 @@ def test_it_passes_with_every_fault(fault: InjectedKind) -> None:
     assert result.metrics[Metric.GC_TRIGGER_TIME_S] == 10.0
     assert result.metrics[Metric.CANARY_ACCURACY] == 10.0
     assert "✗" not in said(result)
+
+
+def test_it_passes_without_memfd_and_packets() -> None:
+    settings = Settings(memory=MemoryKind.FILE, isolation=Choice("process", {"wire": "stream"}))
+    result = Coexistence(settings=settings, ticks_per_second=SLOW_TICKS).run()
+    assert result.passed, said(result)
+
+
+def test_it_passes_without_forks_but_for_the_time_that_an_interpreter_takes() -> None:
+    settings = Settings(memory=MemoryKind.FILE, isolation=Choice("spawn", {"wire": "stream"}))
+    result = Coexistence(settings=settings, ticks_per_second=SLOW_TICKS).run()
+    missed = {assertion for assertion, held in result.assertions.items() if not held}
+    assert missed <= {Assertion.MULTI_VERSION_LOADING, Assertion.ROLLBACK_FAST_AND_SAFE}, said(result)
+    exact = {Metric.MULTI_VERSION_COUNT: 3, Metric.STATE_RECOVERY: 100, Metric.MEMORY_ISOLATION: 100}
+    assert {metric: result.metrics[metric] for metric in exact} == exact
 
 
 def test_it_passes_at_60_hz() -> None:

@@ -63,6 +63,7 @@ def test_own_columns_pass(areas: list[Area]) -> None:
         (area("rw-p", 2, 1, inode=78), "not its own table"),
         (area("rw-s", 0, 1, inode=3, name="/dev/shm/other"), "not its own table"),
         (area("rw-s", 0, 0, inode=0, name=""), "not its own table"),
+        (area("r--s", 2, 1, inode=78, name="/dev/shm/grove:t.x1 (deleted)"), "not its own table"),
         (area("rw-s", 3, 1), "none of its columns"),
         (area("rw-s", 2, 2), "none of its columns"),
         (area("rw-s", 0, 2), "column id can be written"),

@@ -1,11 +1,13 @@
-"""Both ends of a real socket pair: what is sent arrives, and what is wrong is refused without a leak."""
+"""Both ends of a real socket pair of either kind: what is sent arrives, and what is wrong is refused without a leak."""
 
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grove_core.author.lens import Add, Lens, Scale
+from grove_core.author.lens import Add, Direction, Lens, MapSpec, Scale
 from grove_core.author.schema import Column, ColumnSpec
-from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
-from grove_core.wire.channel import DESCRIPTORS, PACKET, Channel, close_all, sealed
+from grove_core.base.errors import DeadlineExceeded, OutOfMemory, PeerDied, ProtocolError
+from grove_core.base.ways import WireKind
+from grove_core.wire import channel as wire
+from grove_core.wire.channel import DESCRIPTORS, PACKET, Channel, close_all
 from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
@@ -26,18 +30,25 @@ from grove_core.wire.messages import (
     Fork,
     Forked,
     FromZygote,
+    Given,
     Idle,
     Inject,
     Injected,
     InjectedKind,
     Introduced,
     Load,
+    Mapped,
     Message,
     Overflow,
     Prepare,
     Raised,
     Ready,
+    Remap,
+    RunMap,
+    RunMigrator,
+    Scratch,
     Shutdown,
+    Side,
     Slot,
     Spawned,
     Tick,
@@ -46,16 +57,19 @@ from grove_core.wire.messages import (
     ToWorker,
     ToZygote,
 )
+from grove_core.wire.overflow import sealed, unlinked
+from grove_core.wire.stream import FRAME, HEADER
 
 Any_ = ToWorker | ToEngine | ToZygote | FromZygote
 """Whatever may cross at all."""
 
+SCRATCH = Scratch(3, (Slot("x", "<f4", 0, 4096, False),), (Slot("r", "<f8", 4096, 4096, True),))
 MESSAGES: list[Message] = [
     Load(PROTOCOL, "ledger", "1.0.0", "ledger:Main", ("/a", "/b"), True),
     Introduced(
         PROTOCOL,
         (ColumnSpec("x", Column("<f4", 0.5, -1.0, 1.0, True)), ColumnSpec("n", Column("<i8", 3), True)),
-        (Lens("==1.*", "==2.*", [Add("y"), Scale("x", 2.0, 1.0)]),),
+        (Lens("==1.*", "==2.*", [Add("y"), Scale("x", 2.0, 1.0), MapSpec(("a", "b"), ("c",), True, 0, 2)]),),
         ("other>=1",),
         False,
         True,
@@ -65,6 +79,19 @@ MESSAGES: list[Message] = [
     Prepare((), {}, None, "1.0.0"),
     Ready(b"document", True),
     Ready(None, False),
+    Remap((Slot("x", "<f4", 0, 4096, True),)),
+    Mapped(),
+    RunMap(1, 2, Direction.BACKWARD, SCRATCH),
+    RunMigrator(
+        PROTOCOL,
+        "package:plugin",
+        "by_name",
+        {"least": 0.5, "names": ["a"]},
+        Side("1.0.0", (ColumnSpec("x", Column("<f4")),)),
+        Side("2.0.0", ()),
+        SCRATCH,
+    ),
+    Given(("r",), 1.5),
     Tick(1 << 40, 1 / 60, 0, 1_000_000, True),
     Ticked(7, 1.25),
     Ticked(7, 1.25, (Spawned(2, {"x": b"12345678"}, b"i" * 16),), (b"d" * 8,), (Failed(b"f" * 8, "why"),), b"doc"),
@@ -79,25 +106,68 @@ MESSAGES: list[Message] = [
     Forked(123),
     Exited(123, 9),
 ]
+LIMITS = {WireKind.SEQPACKET: PACKET, WireKind.STREAM: FRAME}
 LARGE = Raised("process", "x" * (3 * PACKET), "")
 
 Pair = tuple[Channel[Any], Channel[Any]]
+
+
+class Bare:
+    """A bare end that can send anything, and the channel at the other end, which must bear it."""
+
+    def __init__(self, kind: WireKind) -> None:
+        self.kind = kind
+        self.socket, theirs = wire.pair(kind)
+        self.channel: Channel[Any] = Channel(theirs, Any_)
+
+    def send(self, packet: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send these bytes as a packet is sent on this kind of wire, and close what came along."""
+        framed = packet if self.kind is WireKind.SEQPACKET else HEADER.pack(len(packet)) + packet
+        socket.send_fds(self.socket, [framed], list(descriptors))
+        close_all(descriptors)
+
+    def receive(self) -> tuple[bytes, list[int]]:
+        """Return the next packet as it is sent on this kind of wire, without its frame."""
+        framed, descriptors, flags, _ = socket.recv_fds(self.socket, 2 * PACKET, DESCRIPTORS)
+        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
+        if self.kind is WireKind.SEQPACKET:
+            return framed, list(descriptors)
+        (length,) = HEADER.unpack(framed[: HEADER.size])
+        packet = framed[HEADER.size :]
+        while len(packet) < length:
+            packet += self.socket.recv(length - len(packet))
+        assert len(packet) == length
+        return packet, list(descriptors)
+
+    def memory(self, content: bytes) -> int:
+        """Return memory as a large message goes by on this kind of wire."""
+        return sealed(content) if self.kind is WireKind.SEQPACKET else unlinked(content)
+
+    def close(self) -> None:
+        self.socket.close()
+        self.channel.close()
 
 
 def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def connected() -> Pair:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def connected(kind: WireKind) -> Pair:
+    ours, theirs = wire.pair(kind)
     return Channel(ours, Any_), Channel(theirs, Any_)
 
 
+@pytest.fixture(params=WireKind)
+def kind(request: pytest.FixtureRequest) -> WireKind:
+    """Each kind of wire: they must behave the same."""
+    return WireKind(request.param)
+
+
 @pytest.fixture
-def pair() -> Iterator[Pair]:
+def pair(kind: WireKind) -> Iterator[Pair]:
     """Two ends; afterwards no descriptor may be left open."""
     before = open_descriptors()
-    ours, theirs = connected()
+    ours, theirs = connected(kind)
     yield ours, theirs
     ours.close()
     theirs.close()
@@ -105,14 +175,11 @@ def pair() -> Iterator[Pair]:
 
 
 @pytest.fixture
-def raw() -> Iterator[tuple[socket.socket, Channel[Any]]]:
-    """A bare socket that can send anything, and a channel that must bear it."""
+def bare(kind: WireKind) -> Iterator[Bare]:
     before = open_descriptors()
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel: Channel[Any] = Channel(theirs, Any_)
-    yield ours, channel
-    ours.close()
-    channel.close()
+    made = Bare(kind)
+    yield made
+    made.close()
     assert open_descriptors() == before
 
 
@@ -125,6 +192,15 @@ def memory(content: bytes) -> int:
     descriptor = os.memfd_create("loose", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.write(descriptor, content)
     return descriptor
+
+
+def test_a_channel_sees_what_kind_its_socket_is(kind: WireKind, pair: Pair) -> None:
+    expected = {WireKind.SEQPACKET: socket.SOCK_SEQPACKET, WireKind.STREAM: socket.SOCK_STREAM}[kind]
+    assert [end.socket.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) for end in pair] == [expected] * 2
+    again = Channel(socket.socket(fileno=os.dup(pair[0].fileno())), Any_)  # as a worker is given it: by its number
+    again.send(Idle(True))
+    assert pair[1].receive(1.0) == (Idle(True), [])
+    again.close()
 
 
 def test_every_message_that_may_cross_is_tried() -> None:
@@ -159,26 +235,28 @@ def test_descriptors_arrive_and_are_not_inherited(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("over", [-1, 0, 1], ids=["just below", "exactly", "just over"])
-def test_what_does_not_fit_a_packet_goes_as_sealed_memory(raw: tuple[socket.socket, Channel[Any]], over: int) -> None:
-    socket_, channel = raw
-    frame = len(packed(Ready(bytes(PACKET - 100), True))) - (PACKET - 100)
-    message = Ready(bytes(PACKET + over - frame), True)
-    assert len(packed(message)) == PACKET + over
-    channel.send(message)
-    packet, descriptors, flags, _ = socket.recv_fds(socket_, 2 * PACKET, 4)
+def test_what_does_not_fit_a_packet_goes_as_memory(bare: Bare, over: int) -> None:
+    size = LIMITS[bare.kind] + over
+    around = len(packed(Ready(bytes(size - 100), True))) - (size - 100)
+    message = Ready(bytes(size - around), True)
+    assert len(packed(message)) == size
+    bare.channel.send(message)
+    packet, descriptors = bare.receive()
     try:
-        assert not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC)
         assert len(descriptors) == (over > 0)
         if over > 0:
-            assert msgspec.msgpack.decode(packet, type=Overflow) == Overflow(PACKET + over)
-            with pytest.raises(PermissionError):
-                os.pwrite(descriptors[0], b"!", 0)
-            with pytest.raises(PermissionError):
-                os.ftruncate(descriptors[0], 0)
-        socket.send_fds(socket_, [packet], descriptors)
-    finally:
+            assert msgspec.msgpack.decode(packet, type=Overflow) == Overflow(size)
+            assert os.fstat(descriptors[0]).st_nlink == 0
+            if bare.kind is WireKind.SEQPACKET:
+                with pytest.raises(PermissionError):
+                    os.pwrite(descriptors[0], b"!", 0)
+                with pytest.raises(PermissionError):
+                    os.ftruncate(descriptors[0], 0)
+    except BaseException:
         close_all(descriptors)
-    assert channel.receive(1.0) == (message, [])
+        raise
+    bare.send(packet, descriptors)
+    assert bare.channel.receive(1.0) == (message, [])
 
 
 def test_a_large_message_may_bring_descriptors_of_its_own(pair: Pair) -> None:
@@ -202,24 +280,21 @@ def test_a_large_message_may_bring_descriptors_of_its_own(pair: Pair) -> None:
         msgspec.msgpack.encode(["Tick", "one", 0.5, 0, 9, False]),
         msgspec.msgpack.encode(["Nonsense", 1]),
         msgspec.msgpack.encode(["Inject", "melt", None, 1.0]),
-        b"\x91" * 50_000,
-        b"\x93\xa4Idle\xc3" + b"\x91" * 50_000 + b"\x00",
-        b"\x95\xa7Prepare\x90\x81\xa1a" + b"\x91" * 50_000 + b"\x00\xc0\xa11",
+        b"\x91" * 30_000,
+        b"\x93\xa4Idle\xc3" + b"\x91" * 30_000 + b"\x00",
+        b"\x95\xa7Prepare\x90\x81\xa1a" + b"\x91" * 30_000 + b"\x00\xc0\xa11",
     ],
 )
-def test_garbage_is_a_protocol_error(raw: tuple[socket.socket, Channel[Any]], packet: bytes) -> None:
-    socket_, channel = raw
-    extra = memory(b"")
-    socket.send_fds(socket_, [packet], [extra])
-    os.close(extra)
+def test_garbage_is_a_protocol_error(bare: Bare, packet: bytes) -> None:
+    bare.send(packet, [memory(b"")])
     with pytest.raises(ProtocolError, match="no message"):
-        channel.receive(1.0)
-    socket_.send(packed(Idle(True)))
-    assert channel.receive(1.0) == (Idle(True), [])
+        bare.channel.receive(1.0)
+    bare.send(packed(Idle(True)))
+    assert bare.channel.receive(1.0) == (Idle(True), [])
 
 
-def test_a_message_for_somebody_else_is_refused() -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def test_a_message_for_somebody_else_is_refused(kind: WireKind) -> None:
+    ours, theirs = wire.pair(kind)
     engine: Channel[ToEngine] = Channel(ours, ToEngine)
     worker: Channel[ToWorker] = Channel(theirs, ToWorker)
     worker.send(Tick(1, 0.5, 0, 1, False))
@@ -229,62 +304,65 @@ def test_a_message_for_somebody_else_is_refused() -> None:
     worker.close()
 
 
-def test_memory_that_is_not_sealed_is_refused(raw: tuple[socket.socket, Channel[Any]]) -> None:
-    socket_, channel = raw
-    loose = memory(packed(LARGE))
-    socket.send_fds(socket_, [packed(Overflow(len(packed(LARGE))))], [loose])
-    os.close(loose)
+@pytest.mark.parametrize("kind", [WireKind.SEQPACKET], indirect=True)
+def test_memory_that_is_not_sealed_is_refused(bare: Bare) -> None:
+    bare.send(packed(Overflow(len(packed(LARGE)))), [memory(packed(LARGE))])
     with pytest.raises(ProtocolError, match="not sealed"):
-        channel.receive(1.0)
+        bare.channel.receive(1.0)
 
 
-def test_what_is_no_memory_at_all_is_refused(raw: tuple[socket.socket, Channel[Any]]) -> None:
-    socket_, channel = raw
+def test_what_is_no_memory_at_all_is_refused(bare: Bare) -> None:
     reading, writing = os.pipe()
-    socket.send_fds(socket_, [packed(Overflow(10))], [reading])
-    close_all([reading, writing])
-    with pytest.raises(ProtocolError, match="cannot be read"):
-        channel.receive(1.0)
+    os.close(writing)
+    bare.send(packed(Overflow(10)), [reading])
+    with pytest.raises(ProtocolError, match="the memory of a large message"):
+        bare.channel.receive(1.0)
 
 
-@pytest.mark.parametrize("size", [0, -1, 1, (1 << 30) + 1, 1 << 62])
-def test_a_size_that_is_not_true_is_refused(raw: tuple[socket.socket, Channel[Any]], size: int) -> None:
-    socket_, channel = raw
-    content = sealed(packed(LARGE))
-    socket.send_fds(socket_, [packed(Overflow(size))], [content])
-    os.close(content)
+@pytest.mark.parametrize("size", [0, -1, 1, 3 * PACKET + 1000, (1 << 30) + 1, 1 << 62])
+def test_a_size_that_is_not_true_is_refused(bare: Bare, size: int) -> None:
+    bare.send(packed(Overflow(size)), [bare.memory(packed(LARGE))])
     with pytest.raises(ProtocolError):
-        channel.receive(1.0)
+        bare.channel.receive(1.0)
 
 
-def test_an_overflow_in_an_overflow_is_refused(raw: tuple[socket.socket, Channel[Any]]) -> None:
-    socket_, channel = raw
+def test_an_overflow_in_an_overflow_is_refused(bare: Bare) -> None:
     inner = packed(Overflow(10))
-    content = sealed(inner)
-    socket.send_fds(socket_, [packed(Overflow(len(inner)))], [content])
-    os.close(content)
+    bare.send(packed(Overflow(len(inner))), [bare.memory(inner)])
     with pytest.raises(ProtocolError, match="holds no message"):
-        channel.receive(1.0)
+        bare.channel.receive(1.0)
 
 
-def test_an_overflow_without_memory_is_refused(raw: tuple[socket.socket, Channel[Any]]) -> None:
-    raw[0].send(packed(Overflow(10)))
+def test_an_overflow_without_memory_is_refused(bare: Bare) -> None:
+    bare.send(packed(Overflow(10)))
     with pytest.raises(ProtocolError, match="without its memory"):
-        raw[1].receive(1.0)
+        bare.channel.receive(1.0)
 
 
-def test_a_packet_that_was_cut_off_is_refused(raw: tuple[socket.socket, Channel[Any]]) -> None:
-    raw[0].send(packed(Raised("", "", "x" * PACKET)))
+def test_a_large_message_that_finds_no_memory_is_not_sent(pair: Pair) -> None:
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (PACKET, usual[1]))
+    try:
+        with pytest.raises(OutOfMemory, match="no memory for a message of"):
+            pair[0].send(LARGE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        signal.signal(signal.SIGXFSZ, ignored)
+    pair[0].send(Idle(True))
+    assert pair[1].receive(1.0) == (Idle(True), [])
+
+
+def test_a_packet_that_is_too_large_is_refused(bare: Bare) -> None:
+    bare.send(packed(Raised("", "", "x" * PACKET)), [memory(b"")])
+    with pytest.raises(ProtocolError, match="cut off" if bare.kind is WireKind.SEQPACKET else "are the most"):
+        bare.channel.receive(1.0)
+
+
+def test_more_descriptors_than_are_taken_are_refused(bare: Bare) -> None:
+    bare.send(packed(Idle(True)), [memory(b"") for _ in range(3 * DESCRIPTORS)])
     with pytest.raises(ProtocolError, match="cut off"):
-        raw[1].receive(1.0)
-
-
-def test_more_descriptors_than_are_taken_are_refused(raw: tuple[socket.socket, Channel[Any]]) -> None:
-    files = [memory(b"") for _ in range(3 * DESCRIPTORS)]
-    socket.send_fds(raw[0], [packed(Idle(True))], files)
-    close_all(files)
-    with pytest.raises(ProtocolError, match="cut off"):
-        raw[1].receive(1.0)
+        bare.channel.receive(1.0)
 
 
 @pytest.mark.parametrize("message", [Idle(True), LARGE], ids=["small", "large"])
@@ -325,7 +403,9 @@ def test_a_peer_that_left_without_reading_died(pair: Pair) -> None:
         ours.receive(1.0)
 
 
-@pytest.mark.parametrize("message", [Idle(True), Raised("", "", "x" * (PACKET - 100)), LARGE])
+@pytest.mark.parametrize(
+    "message", [Idle(True), *(Raised("", "", "x" * (limit - 100)) for limit in LIMITS.values()), LARGE]
+)
 def test_a_full_queue_is_told_at_once(pair: Pair, message: Message) -> None:
     ours, theirs = pair
     sent = 0
@@ -348,19 +428,16 @@ def test_a_deadline_is_kept(pair: Pair) -> None:
         assert timeout <= time.monotonic() - began < timeout + 5
 
 
-@given(st.binary(max_size=200), st.binary(max_size=200), st.booleans())
-def test_whatever_comes_is_a_message_or_an_error(packet: bytes, content: bytes, sealing: bool) -> None:
+@given(st.sampled_from(WireKind), st.binary(max_size=200), st.binary(max_size=200), st.booleans())
+def test_whatever_comes_is_a_message_or_an_error(kind: WireKind, packet: bytes, content: bytes, right: bool) -> None:
     """Any bytes, also with memory of any bytes behind a well-formed overflow."""
     before = open_descriptors()
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel: Channel[Any] = Channel(theirs, Any_)
+    bare = Bare(kind)
     try:
         for sent in (packet, packed(Overflow(len(content)))):
-            file = sealed(content) if sealing else memory(content)
-            socket.send_fds(ours, [sent], [file])
-            os.close(file)
+            bare.send(sent, [bare.memory(content) if right else memory(content)])
             try:
-                message, descriptors = channel.receive(1.0)
+                message, descriptors = bare.channel.receive(1.0)
             except ProtocolError:
                 continue
             except PeerDied:
@@ -369,26 +446,23 @@ def test_whatever_comes_is_a_message_or_an_error(packet: bytes, content: bytes, 
             assert isinstance(message, Any_)
             close_all(descriptors)
     finally:
-        ours.close()
-        channel.close()
+        bare.close()
     assert open_descriptors() == before
 
 
-@given(st.sampled_from(MESSAGES), st.data())
-def test_a_damaged_message_is_a_message_or_an_error(message: Message, data: st.DataObject) -> None:
+@given(st.sampled_from(WireKind), st.sampled_from(MESSAGES), st.data())
+def test_a_damaged_message_is_a_message_or_an_error(kind: WireKind, message: Message, data: st.DataObject) -> None:
     packet = bytearray(packed(message))
     for _ in range(data.draw(st.integers(1, 4))):
         packet[data.draw(st.integers(0, len(packet) - 1))] = data.draw(st.integers(0, 255))
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    channel: Channel[Any] = Channel(theirs, Any_)
+    bare = Bare(kind)
     try:
-        ours.send(packet)
+        bare.send(bytes(packet))
         try:
-            received, _ = channel.receive(1.0)
+            received, _ = bare.channel.receive(1.0)
         except ProtocolError:
             return
         assert isinstance(received, Any_)
         assert not isinstance(received, Overflow)
     finally:
-        ours.close()
-        channel.close()
+        bare.close()
