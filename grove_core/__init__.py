@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from grove_core.author.entities import Entities
-from grove_core.author.lens import Add, Cast, Drop, Lens, Recode, Rename, Scale
+from grove_core.author.lens import Add, Cast, Drop, Lens, Map, Recode, Rename, Scale
 from grove_core.author.module import Module
 from grove_core.author.schema import Column, Schema
 
@@ -41,6 +41,7 @@ __all__ = [
     "GroveError",
     "Lens",
     "ManualClock",
+    "Map",
     "Module",
     "MultiVersionEngine",
     "Recode",

@@ -36,6 +36,7 @@ from grove_core.parts.settings import Settings
 from grove_core.runtime import loading, queries, split, unloading
 from grove_core.runtime.context import Context
 from grove_core.runtime.graphs import complete_graph
+from grove_core.runtime.mapping import new_state
 from grove_core.runtime.moves import settle
 from grove_core.runtime.packages import Packages
 from grove_core.runtime.roles import release, settle_roles
@@ -71,7 +72,7 @@ class MultiVersionEngine:
     ) -> None:
         settings = settings or Settings()
         self._manager, self.plugin_records = make_plugin_manager(plugins)
-        catalogue = Catalogue(self._manager)
+        catalogue = Catalogue(self._manager, self.plugin_records)
         self._own_isolation = isolation is None
         self._context = Context(
             settings=settings,
@@ -136,7 +137,7 @@ class MultiVersionEngine:
         """
         began = time.perf_counter()
         with self._turns.take("load_module_version"):
-            state = self._states.get(module) or ModuleState(module, self._context.make_router())
+            state = self._states.get(module) or new_state(self._context, module)
             settle(state)
             others = {name: sorted(one.versions) for name, one in self._states.items()}
             try:

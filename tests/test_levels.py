@@ -32,6 +32,7 @@ AUTHORS_NAMES = {
     "Drop",
     "Entities",
     "Lens",
+    "Map",
     "Module",
     "Recode",
     "Rename",

@@ -23,7 +23,7 @@ GroveError
 │   ├── AlreadyLoaded
 │   ├── UnloadRefused            it has entities or weight, or others rely on it
 │   ├── NoLensPath               no chain of lenses leads from one version to the other
-│   ├── MigrationRefused         a version does not accept another one's document
+│   ├── MigrationRefused         a version does not accept another one's document, or a way is irreversible
 │   ├── InsideTick               a call from inside a tick
 │   ├── EngineClosed
 │   └── OutOfMemory              the table is full, or the system has no pages left
@@ -131,7 +131,7 @@ class SchemaError(PackageError):
 
 
 class LensError(PackageError):
-    """A lens whose steps do not turn its one schema into exactly the other."""
+    """A lens whose steps do not turn its one schema into exactly the other, or whose function failed."""
 
 
 class DependencyError(PackageError):
@@ -155,7 +155,7 @@ class NoLensPath(Refused):
 
 
 class MigrationRefused(Refused):
-    """A version does not accept another one's document."""
+    """A version does not accept another one's document, or the way to it has a Map that has no way back."""
 
 
 class InsideTick(Refused):

@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     SPLIT_SET = "split_set"
     STABLE_CHANGED = "stable_changed"
     STATE_MIGRATED = "state_migrated"
+    MAPPED = "mapped"
     FAULT = "fault"
     ROLLED_BACK = "rolled_back"
     RESTARTED = "restarted"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -13,7 +14,17 @@ from packaging.version import Version
 from grove_core.base.errors import LensError, NoLensPath, UnknownVersion
 from grove_core.base.versions import satisfies
 from grove_core.migration.kin import Cell, Kin
-from grove_core.migration.plan import Endpoint, Hop, Passed, compile_hop, equal_columns, identity_hop
+from grove_core.migration.plan import (
+    Absent,
+    Endpoint,
+    Hop,
+    MigratorFunction,
+    Passed,
+    equal_columns,
+    identity_hop,
+    migrator_hop,
+)
+from grove_core.migration.walk import compile_hop
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -21,6 +32,13 @@ if TYPE_CHECKING:
     from grove_core.author.lens import Lens
 
 Pair = tuple[Version, Version]
+Accepting = Callable[[Endpoint, Endpoint], MigratorFunction | None]
+"""Finds the migrator that takes rows from one version to another; None if none does."""
+
+
+def nobody_accepts(source: Endpoint, target: Endpoint) -> MigratorFunction | None:
+    """Find no migrator."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -50,14 +68,20 @@ class LensGraph:
     joined by one lens at most, so that the way back is always the inverse of the way there: of several the
     one that the higher of the two declares, then the lower, then the highest other, in order of declaration.
     Versions with equal columns are joined without a lens, unless a lens says that their values differ.
+
+    Args:
+        module: the module's name, for errors.
+        accepting: asked only where no chain of lenses joins two versions; then it makes a hop of its own.
     """
 
-    def __init__(self, module: str | None = None) -> None:
+    def __init__(self, module: str | None = None, accepting: Accepting = nobody_accepts) -> None:
         self.module = module
+        self._accepting = accepting
         self._endpoints: dict[Version, Endpoint] = {}
         self._lenses: dict[Version, tuple[Lens, ...]] = {}
         self._joined: dict[Pair, list[_Declared]] | None = None
         self._compiled: dict[Pair, Hop] | None = None
+        self._kin = Kin()
         self._paths: dict[Pair, tuple[Hop, ...]] = {}
 
     @property
@@ -120,11 +144,16 @@ class LensGraph:
                 for each in declared:
                     self._compile(each)
 
+    def joined(self, source: Version, target: Version) -> bool:
+        """Tell whether a chain of lenses joins two known versions; migrators are not asked."""
+        return target in self._reach(source, self._hops())
+
     def path(self, source: Version, target: Version) -> tuple[Hop, ...]:
         """Return the shortest way, empty from a version to itself.
 
         Of several ways the one through the lowest versions, seen from the lower end; the way back is its
-        inverse. A lens that does not fit joins nothing.
+        inverse. A lens that does not fit joins nothing. Where no chain of lenses leads, a migrator that accepts
+        one of the two directions makes a direct hop, which may be irreversible the other way.
 
         Raises:
             NoLensPath: there is none; it says how far the lenses lead from both ends.
@@ -133,22 +162,34 @@ class LensGraph:
         self.endpoint(source)
         self.endpoint(target)
         if (source, target) not in self._paths:
-            there = self._search(min(source, target), max(source, target))
-            back = tuple(hop.inverse() for hop in reversed(there))
-            self._paths[source, target] = there if source <= target else back
-            self._paths[target, source] = back if source <= target else there
+            low, high = min(source, target), max(source, target)
+            up = self._search(low, high) or self._direct(low, high)
+            self._paths[low, high] = up
+            self._paths[high, low] = tuple(hop.inverse() for hop in reversed(up))
         return self._paths[source, target]
 
     def _search(self, source: Version, target: Version) -> tuple[Hop, ...]:
+        """Return the chain of lenses, empty where there is none."""
         hops = self._hops()
         before = self._reach(source, hops)
         if target not in before:
-            raise self._no_path(source, target)
+            return ()
         way = [target]
         while (version := way[-1]) != source:
             way.append(before[version])
         way.reverse()
         return tuple(hops[pair] for pair in pairwise(way))
+
+    def _direct(self, low: Version, high: Version) -> tuple[Hop, ...]:
+        """Return the hop that migrators make; from a version to itself there is none."""
+        if low == high:
+            return ()
+        one, other = self._endpoints[low], self._endpoints[high]
+        up, down = self._accepting(one, other), self._accepting(other, one)
+        if up is None and down is None:
+            raise self._no_path(low, high)
+        hop = migrator_hop(one, other, up or Absent.IRREVERSIBLE, down or Absent.IRREVERSIBLE, module=self.module)
+        return (replace(hop, kin=self._kin),)
 
     def _reach(self, source: Version, edges: Container[Pair]) -> dict[Version, Version]:
         """Return each version that can be reached, with the one before it on the shortest way."""
@@ -171,8 +212,8 @@ class LensGraph:
                     found[pair] = hop if hop.source.version == pair[0] else hop.inverse()
             for low, high in self._identities():
                 found.setdefault((low, high), identity_hop(self._endpoints[low], self._endpoints[high]))
-            kin = Kin(pair for hop in found.values() for pair in _passed(hop))
-            found = {pair: replace(hop, kin=kin) for pair, hop in found.items()}
+            self._kin = Kin(pair for hop in found.values() for pair in _passed(hop))
+            found = {pair: replace(hop, kin=self._kin) for pair, hop in found.items()}
             self._compiled = found | {(high, low): hop.inverse() for (low, high), hop in found.items()}
         return self._compiled
 
@@ -247,6 +288,7 @@ class LensGraph:
         return NoLensPath(
             f"no chain of lenses joins {source} and {target}: those of {source} reach {ends[0]}, those of "
             f"{target} reach {ends[1]}; declare a Lens from one of the former to one of the latter"
+            + ("" if self._accepting is nobody_accepts else "; no migrator in the settings accepts them either")
             + (f". Some lenses do not fit: {'; '.join(broken)}" if broken else ""),
             module=self.module,
         )

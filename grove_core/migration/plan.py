@@ -1,31 +1,40 @@
-"""A lens, compiled for two schemas: where each column of the target comes from, and what is left behind."""
+"""A hop from one version to the next: where each column of the target comes from, and what is left behind."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from grove_core.author.lens import Add, Cast, Drop, Lens, Recode, Rename, Scale, Step
-from grove_core.author.schema import KINDS, Scalar, Schema
-from grove_core.base.errors import LensError
-from grove_core.migration.conversions import Casting, Conversion, DType, Recoding, Scaling, holds
+from grove_core.author.lens import Direction, Endpoint
+from grove_core.author.schema import Scalar, Schema
+from grove_core.base.errors import LensError, MigrationRefused
+from grove_core.migration.conversions import Conversion
 from grove_core.migration.kin import Kin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from packaging.version import Version
 
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One end of a hop: a version and its schema."""
-
-    version: Version
-    schema: Schema
+__all__ = [
+    "Absent",
+    "Added",
+    "Converted",
+    "Endpoint",
+    "Function",
+    "Hop",
+    "Joint",
+    "LensFunction",
+    "Made",
+    "MigratorFunction",
+    "Origin",
+    "Passed",
+    "equal_columns",
+    "identity_hop",
+    "migrator_hop",
+    "refuse_irreversible",
+]
 
 
 @dataclass(frozen=True)
@@ -50,14 +59,72 @@ class Added:
     default: Scalar
 
 
-Origin = Passed | Converted | Added
+@dataclass(frozen=True)
+class Made:
+    """The target's column is made by a function, together with others: it is one of the hop's `joints[joint]`."""
+
+    joint: int
+
+
+Origin = Passed | Converted | Added | Made
+
+
+@dataclass(frozen=True)
+class LensFunction:
+    """One of the functions of a `Map`: whose it is, and where it stands in that version's lenses."""
+
+    version: Version
+    lens: int
+    step: int
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class MigratorFunction:
+    """The `migrate` of a migrator, and its place in the setting `migrators`."""
+
+    name: str
+    place: int
+
+
+class Absent(Enum):
+    """Why there is no function to run."""
+
+    IRREVERSIBLE = "irreversible"
+    """Nobody wrote one: rows are refused."""
+    FORCED = "forced"
+    """Nobody wrote one, and rows go all the same: with what they carry, else with defaults."""
+
+
+Function = LensFunction | MigratorFunction | Absent
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Columns that a function makes out of others: all of them at once."""
+
+    takes: Mapping[str, str]
+    """The function's name for a column -> the column of the hop's source."""
+    gives: Mapping[str, str]
+    """The function's name for a column -> the column of the hop's target."""
+    there: Function
+    back: Function
+
+    def inverse(self) -> Joint:
+        """Return the way back."""
+        return Joint(self.gives, self.takes, self.back, self.there)
+
+    def forced(self) -> Joint:
+        """Return the same without refusals on the way there."""
+        return replace(self, there=Absent.FORCED) if self.there is Absent.IRREVERSIBLE else self
 
 
 @dataclass(frozen=True)
 class Hop:
     """One edge from one endpoint to the next, compiled.
 
-    Every column of the source is passed, converted or dropped exactly once, so a hop can be turned round.
+    Every column of the source is passed, converted, taken by a joint or dropped exactly once, so a hop can be
+    turned round.
     """
 
     source: Endpoint
@@ -72,6 +139,19 @@ class Hop:
     """The specifier of the lens's side that the target is on."""
     kin: Kin = field(default_factory=Kin, compare=False, repr=False)
     """Which columns of other versions are the same as one of these; a `LensGraph` knows."""
+    joints: tuple[Joint, ...] = ()
+    """What functions make; the target's columns that are `Made`."""
+    module: str | None = field(default=None, compare=False)
+    """Whose versions they are, for errors."""
+
+    @property
+    def irreversible(self) -> bool:
+        """Whether nobody wrote a function that this way needs."""
+        return any(joint.there is Absent.IRREVERSIBLE for joint in self.joints)
+
+    def forced(self) -> Hop:
+        """Return the same hop, which refuses nothing: what cannot be made is what rows carry, else the default."""
+        return replace(self, joints=tuple(joint.forced() for joint in self.joints)) if self.irreversible else self
 
     def inverse(self) -> Hop:
         """Return the way back; a column it adds gets the default of its own schema."""
@@ -82,9 +162,21 @@ class Hop:
             elif isinstance(origin, Converted):
                 undone = tuple(conversion.inverse() for conversion in reversed(origin.conversions))
                 back[origin.source] = Converted(name, undone)
+        for number, joint in enumerate(self.joints):
+            back.update(dict.fromkeys(joint.takes.values(), Made(number)))
         added = tuple(name for name, origin in self.columns.items() if isinstance(origin, Added))
         ordered = {name: back[name] for name in self.source.schema.names}
-        return Hop(self.target, self.source, ordered, added, self.target_spec, self.source_spec, self.kin)
+        return Hop(
+            self.target,
+            self.source,
+            ordered,
+            added,
+            self.target_spec,
+            self.source_spec,
+            self.kin,
+            tuple(joint.inverse() for joint in self.joints),
+            self.module,
+        )
 
 
 def equal_columns(one: Schema, other: Schema) -> bool:
@@ -107,161 +199,32 @@ def identity_hop(source: Endpoint, target: Endpoint) -> Hop:
     return Hop(source, target, columns, (), f"=={source.version}", f"=={target.version}")
 
 
-def compile_hop(
-    lens: Lens,
-    source: Endpoint,
-    target: Endpoint,
-    *,
-    module: str | None = None,
-    declared_by: Version | None = None,
+def migrator_hop(
+    source: Endpoint, target: Endpoint, there: Function, back: Function, *, module: str | None = None
 ) -> Hop:
-    """Walk the lens's steps over the source's schema; they must end in exactly the target's.
+    """Return the direct hop that migrators make: all columns at once, out of all columns."""
+    joint = Joint(
+        {name: name for name in source.schema.names}, {name: name for name in target.schema.names}, there, back
+    )
+    columns: dict[str, Origin] = dict.fromkeys(target.schema.names, Made(0))
+    specs = f"=={source.version}", f"=={target.version}"
+    return Hop(source, target, columns, (), *specs, joints=(joint,), module=module)
 
-    Args:
-        module: the module, for the error.
-        declared_by: the version that declares the lens, for the error; the target if it is not given.
+
+def refuse_irreversible(hops: Iterable[Hop]) -> None:
+    """Refuse a way on which a function is missing.
 
     Raises:
-        LensError: a step or a column does not fit; it names both versions, the column, and what to do.
+        MigrationRefused: it names the versions, the columns, and what to do.
     """
-    try:
-        walk = _Walk(source.schema)
-        for step in lens.steps:
-            walk.take(step)
-        columns = walk.finish(target.schema)
-    except _Misfit as misfit:
-        raise LensError(
-            f"the lens {lens.source!r} -> {lens.target!r} does not lead from {source.version} to "
-            f"{target.version}: {misfit}",
-            module=module,
-            version=declared_by or target.version,
-        ) from None
-    return Hop(source, target, columns, tuple(walk.dropped), lens.source, lens.target)
-
-
-class _Misfit(Exception):
-    """What does not fit, before it is known where."""
-
-
-class _Walk:
-    """The columns as they are after the steps taken so far."""
-
-    def __init__(self, source: Schema) -> None:
-        self.origins: dict[str, Origin] = {name: Passed(name) for name in source.names}
-        self.dtypes: dict[str, DType] = source.dtypes
-        self.added: dict[str, Scalar | None] = {}
-        self.dropped: list[str] = []
-
-    def take(self, step: Step) -> None:
-        """Carry out one step on names and dtypes."""
-        match step:
-            case Add(name, default):
-                self._must_be_free(name, step)
-                self.added[name] = default
-            case Drop(name):
-                self.dropped.append(self._existing(name, step).source)
-                del self.origins[name], self.dtypes[name]
-            case Rename(old, new):
-                self._existing(old, step)
-                self._must_be_free(new, step)
-                self.origins[new] = self.origins.pop(old)
-                self.dtypes[new] = self.dtypes.pop(old)
-            case Scale(name, factor, offset):
-                self._existing(name, step)
-                dtype = self.dtypes[name]
-                number, shift = _finite(factor, "factor", step), _finite(offset, "offset", step)
-                if number == 0:
-                    raise _Misfit(f"{step} has the factor 0, which has no way back; give another, or Drop and Add")
-                self._convert(name, Scaling(dtype, dtype, number, shift))
-            case Cast(name, text):
-                self._existing(name, step)
-                self._cast(name, _dtype(text, step))
-            case Recode(name, codes):
-                self._existing(name, step)
-                dtype = self.dtypes[name]
-                for code in (*codes.keys(), *codes.values()):
-                    if not holds(dtype, code):
-                        raise _Misfit(f"{step}: {dtype.name} cannot hold {code!r}; Cast {name!r} first, or change it")
-                self._convert(name, Recoding(dtype, tuple(codes.keys()), tuple(codes.values())))
-            case _:
-                raise _Misfit(f"{step!r} is no step; use Add, Drop, Rename, Scale, Cast or Recode")
-
-    def finish(self, target: Schema) -> dict[str, Origin]:
-        """Return the origin of each column of the target, in its order."""
-        for name in (*self.origins, *self.added):
-            if name not in target:
-                raise _Misfit(f"column {name!r} is left over, which the target's schema lacks; Drop or Rename it")
-        for spec in target.specs:
-            if spec.name in self.added:
-                self.origins[spec.name] = _added(spec.name, self.added[spec.name], target)
-            elif spec.name not in self.origins:
-                raise _Misfit(f"column {spec.name!r} of the target's schema comes from nowhere; Add it or Rename to it")
-            elif (dtype := self.dtypes[spec.name]) != spec.dtype:
-                raise _Misfit(
-                    f"column {spec.name!r} ends as {dtype.name}, the target's schema has {spec.dtype.name}; "
-                    f"add Cast({spec.name!r}, {spec.dtype.name!r})"
+    for hop in hops:
+        for joint in hop.joints:
+            if joint.there is Absent.IRREVERSIBLE:
+                raise MigrationRefused(
+                    f"nothing leads from {hop.source.version} to {hop.target.version}: no function makes "
+                    f"{', '.join(joint.gives.values())} out of {', '.join(joint.takes.values())}. Give the Map "
+                    f"between them a `backward`, or have a migrator accept this direction, or go with "
+                    f"migrate_state(..., force=True): what rows carry is taken then, else the defaults",
+                    module=hop.module,
+                    version=hop.target.version,
                 )
-        return {name: self.origins[name] for name in target.names}
-
-    def _existing(self, name: str, step: Step) -> Passed | Converted:
-        origin = self.origins.get(name)
-        if isinstance(origin, Passed | Converted):
-            return origin
-        if name in self.added:
-            raise _Misfit(f"{step}: column {name!r} was added by this lens; Add it as it shall be")
-        known = ", ".join(self.origins) or "none"
-        raise _Misfit(f"{step}: there is no column {name!r} at this step; there are: {known}")
-
-    def _must_be_free(self, name: str, step: Step) -> None:
-        if name in self.origins or name in self.added:
-            raise _Misfit(f"{step}: there is a column {name!r} already at this step; Drop or Rename it first")
-
-    def _convert(self, name: str, conversion: Conversion) -> None:
-        origin = self._existing(name, Drop(name))
-        done = origin.conversions if isinstance(origin, Converted) else ()
-        self.origins[name] = Converted(origin.source, (*done, conversion))
-        self.dtypes[name] = conversion.target
-
-    def _cast(self, name: str, dtype: DType) -> None:
-        origin, before = self._existing(name, Drop(name)), self.dtypes[name]
-        if before == dtype:
-            return
-        last = origin.conversions[-1] if isinstance(origin, Converted) else None
-        if isinstance(origin, Converted) and isinstance(last, Scaling) and last.source == last.target:
-            # A scaled value goes straight from float64 to the dtype: no rounding to the old one in between.
-            fused = Scaling(last.source, dtype, last.factor, last.offset)
-            self.origins[name] = Converted(origin.source, (*origin.conversions[:-1], fused))
-            self.dtypes[name] = dtype
-        else:
-            self._convert(name, Casting(before, dtype))
-
-
-def _finite(value: float, what: str, step: Step) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise _Misfit(f"{step}: the {what} must be a finite number, not {value!r}")
-    return number
-
-
-def _dtype(text: str, step: Step) -> DType:
-    try:
-        dtype = np.dtype(text).newbyteorder("=")
-    except TypeError:
-        raise _Misfit(f"{step}: {text!r} is no dtype; write one such as 'f4', 'i8' or '?'") from None
-    if dtype.kind not in KINDS or dtype.itemsize > 8:
-        raise _Misfit(f"{step}: no column can have the dtype {text!r}; use a bool, int or float up to 8 bytes")
-    return dtype
-
-
-def _added(name: str, default: Scalar | None, target: Schema) -> Added:
-    spec = target[name]
-    if default is None:
-        return Added(spec.column.default)
-    if not holds(spec.dtype, default):
-        raise _Misfit(f"Add({name!r}): {spec.dtype.name} cannot hold the default {default!r}; give one it can")
-    if broken := spec.column.broken_rule(np.array([default], spec.dtype)):
-        raise _Misfit(f"Add({name!r}): the default {broken}; give one that the schema allows")
-    return Added(default)

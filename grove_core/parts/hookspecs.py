@@ -18,7 +18,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from grove_core.base.records import VersionRecord
-    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Router
+    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Migrator, Router
 
 PROJECT = "grove_core"
 GROUP = "grove_core.plugins"
@@ -38,6 +38,15 @@ def grove_discover_versions() -> Iterable[VersionRecord]:  # type: ignore[empty-
 @hookspec
 def grove_register_routers() -> Mapping[str, Callable[..., Router]]:  # type: ignore[empty-body]
     """Return name -> factory of routers. Options of the setting `router` become keyword arguments."""
+
+
+@hookspec
+def grove_register_migrators() -> Mapping[str, Callable[..., Migrator]]:  # type: ignore[empty-body]
+    """Return name -> factory of migrators. The setting `migrators` lists those in force, in their order.
+
+    Called and made twice: in the engine's process, where it is asked what it accepts, and in a fresh worker,
+    where it migrates. Options must be what msgpack can hold.
+    """
 
 
 @hookspec

@@ -18,6 +18,7 @@ class PartKind(StrEnum):
     """The kinds of part that plugins register, each with the hook that collects them."""
 
     ROUTER = "router"
+    MIGRATOR = "migrator"
     GC_POLICY = "gc_policy"
     HOLD = "hold"
     FAULT_POLICY = "fault_policy"
@@ -48,6 +49,8 @@ class Registered:
     name: str
     plugin: str
     factory: Callable[..., Any] = field(repr=False)
+    entry_point: str | None = None
+    """By which a worker can import the plugin; None for an object that was given to the engine."""
 
 
 def make_plugin_manager(
@@ -81,9 +84,15 @@ def each_result(manager: pluggy.PluginManager, hook: str) -> Iterable[tuple[str,
 
 
 class Catalogue:
-    """Every part that the plugins of one manager register, and the failures of those that could not."""
+    """Every part that the plugins of one manager register, and the failures of those that could not.
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
+    Args:
+        manager: has the plugins.
+        records: where they come from, as far as that is known.
+    """
+
+    def __init__(self, manager: pluggy.PluginManager, records: Iterable[PluginRecord] = ()) -> None:
+        self._entry_points = {record.name: record.entry_point for record in records}
         self.parts: dict[tuple[PartKind, str], Registered] = {}
         self.failures: list[PluginFailed] = []
         for kind in PartKind:
@@ -100,7 +109,7 @@ class Catalogue:
                     f"the {kind.value} {name!r} is registered by {other.plugin} and by {plugin}; uninstall one",
                     plugin=plugin,
                 )
-            self.parts[kind, name] = Registered(kind, name, plugin, factory)
+            self.parts[kind, name] = Registered(kind, name, plugin, factory, self._entry_points.get(plugin))
 
     def find(self, kind: PartKind, name: str) -> Registered:
         """Return the part called `name`.

@@ -19,7 +19,7 @@ from grove_core.memory.arena import Slot
 from grove_core.memory.generations import UNKNOWN, Generations, Snapshot
 from grove_core.memory.table import Table
 from grove_core.migration.plan import Hop
-from grove_core.migration.rows import Batch, Carried, CarriedValues, migrate
+from grove_core.migration.rows import Batch, Carried, CarriedValues, OpenRunner, migrate
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.state import Adoption, LoadedVersion
 from grove_core.runtime.store import ENGINE_COLUMNS, CarriedNames, Store
@@ -49,6 +49,7 @@ def plan(
     left: Store,
     target: LoadedVersion,
     hops: Iterable[Hop],
+    open_runner: OpenRunner,
     arrival: int,
     origin: int,
     pinned: bool | None,
@@ -60,6 +61,7 @@ def plan(
         left: the empty store it has afterwards.
         target: has no rows.
         hops: the way from one to the other.
+        open_runner: gives what runs the functions on it.
         arrival: the number of this change, see `Adoption`.
         origin: what stands for the source.
         pinned: see `Adoption`.
@@ -69,7 +71,7 @@ def plan(
     """
     store, arena = source.store, source.store.arena
     before = view(store, source.schema)
-    after = migrate(before, hops)
+    after = migrate(before, hops, open_runner)
     lying = _slots_by_array(before, store)
     wanted, carried = _named(after)
     kept = {name: slot for name, values in wanted.items() if (slot := lying.pop(id(values), None)) is not None}

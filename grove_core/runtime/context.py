@@ -13,6 +13,7 @@ from grove_core.base.events import Event, EventKind
 from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Router
 from grove_core.parts.plugins import Catalogue, PartKind
 from grove_core.parts.settings import Choice, Settings
+from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
 
 EVENTS = 10_000
 """How many events an engine remembers."""
@@ -62,6 +63,7 @@ class Context:
         self.catalogue = catalogue
         self.faults_allowed = faults_allowed
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
+        self.migrators: tuple[ChosenMigrator, ...] = choose_migrators(catalogue, settings.migrators)
         self.fault_policy: FaultPolicy = self._make(PartKind.FAULT_POLICY, settings.fault_policy)
         catalogue.find(PartKind.GC_POLICY, settings.gc_policy.use)  # made once a threshold is known
         self.make_router()  # a wrong name is found now, before anything is started

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from grove_core.base.errors import GroveError, NoLensPath
+from grove_core.base.errors import GroveError
 from grove_core.base.events import EventKind
 from grove_core.base.records import VersionRecord
 from grove_core.runtime.context import Context
@@ -34,9 +34,4 @@ def complete_graph(context: Context, state: ModuleState, installed: Callable[[],
 
 
 def _joined(state: ModuleState) -> bool:
-    try:
-        for source, target in pairwise(sorted(state.versions)):
-            state.graph.path(source, target)
-    except NoLensPath:
-        return False
-    return True
+    return all(state.graph.joined(source, target) for source, target in pairwise(sorted(state.versions)))

@@ -175,10 +175,10 @@ def move(
     hops = state.graph.path(source.version, target.version)
     origin, arrival = state.code(source.version), state.split_number
     if transaction.can_adopt(source, rows, target):
-        left = Store.make(f"grove:{state.name}", source.schema, source.store.arena.max_rows)
+        left = source.store.empty(source.schema)
         if release(source, left):
             try:
-                adoption = plan(source, left, target, hops, arrival, origin, pinned)
+                adoption = plan(source, left, target, hops, state.open_runner, arrival, origin, pinned)
             except BaseException:
                 left.close()
                 raise
@@ -191,7 +191,7 @@ def move(
     places = {
         before: store.table.rows(after, start, stop) for after, before in _passing(source.schema.names, hops).items()
     }
-    batch = migrate(_lift(source.store, source.schema.names, chosen, places), hops)
+    batch = migrate(_lift(source.store, source.schema.names, chosen, places), hops, state.open_runner)
     table = source.table
     engine = Newcomers(table[ID][chosen], batch, arrival, origin, table[PINNED][chosen] if pinned is None else pinned)
     _write(store, engine, start, stop, places.values())

@@ -28,7 +28,7 @@ def entities(state: ModuleState, shown_as: LoadedVersion) -> Columns:
         if loaded.count:
             hops = state.graph.path(loaded.version, shown_as.version)
             ids.append(loaded.table[ID].copy())
-            parts.append(project(extract(loaded, slice(0, loaded.count)), hops))
+            parts.append(project(extract(loaded, slice(0, loaded.count)), hops, state.open_runner))
     return {
         ID: np.concatenate(ids),
         **{name: np.concatenate([part[name] for part in parts]) for name in shown_as.schema.names},

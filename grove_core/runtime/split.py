@@ -106,7 +106,7 @@ def spawn(
             if len(rows):
                 batch = Batch(len(rows), {name: values[rows] for name, values in columns.items()})
                 hops = state.graph.path(source.version, one.version)
-                transaction.bring_in(one, Newcomers(ids[rows], migrate(batch, hops)))
+                transaction.bring_in(one, Newcomers(ids[rows], migrate(batch, hops, state.open_runner)))
     if given is not None and count:
         highest = int(ids.max())
         if state.next_id <= highest < 1 << 62:

@@ -17,7 +17,8 @@ from grove_core.base.versions import Requirement
 from grove_core.memory.arena import Slot
 from grove_core.memory.generations import Generations
 from grove_core.memory.table import Rows, Table
-from grove_core.migration.graph import LensGraph
+from grove_core.migration.graph import Accepting, LensGraph, nobody_accepts
+from grove_core.migration.rows import OpenRunner, nobody
 from grove_core.parts.contracts import GcPolicy, Router, Worker
 from grove_core.parts.discovery import resolve_loaded
 from grove_core.routing.shares import salt
@@ -127,7 +128,7 @@ class Intent:
 class ModuleState:
     """Everything that is true of one module now."""
 
-    def __init__(self, name: str, router: Router) -> None:
+    def __init__(self, name: str, router: Router, accepting: Accepting = nobody_accepts) -> None:
         self.name = name
         self.router = router
         self.salt = salt(name)
@@ -137,7 +138,9 @@ class ModuleState:
         self.previous: Version | None = None
         self.quarantined: set[Version] = set()
         self.condition = Condition.RUNNING
-        self.graph = LensGraph(name)
+        self.graph = LensGraph(name, accepting)
+        self.open_runner: OpenRunner = nobody
+        """Gives what runs the functions on the way of rows."""
         self.descriptions: dict[Version, Description] = {}
         self.described: set[Version] = set()
         """Installed versions whose lenses were read, or could not be, without loading them."""

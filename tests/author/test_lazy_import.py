@@ -45,6 +45,7 @@ def test_every_author_name_is_exported() -> None:
         "Drop",
         "Entities",
         "Lens",
+        "Map",
         "Module",
         "Recode",
         "Rename",

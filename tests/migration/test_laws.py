@@ -5,6 +5,7 @@ Lenses form a chain, so rows come back to a version over the edge they left it b
 from this alone what every column must be.
 """
 
+import contextlib
 import itertools
 from dataclasses import dataclass
 
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from grove_core import Add, Cast, Column, Drop, Lens, Recode, Rename, Scale, Schema
+from grove_core import Add, Cast, Column, Drop, Lens, Map, Recode, Rename, Scale, Schema
+from grove_core.author.lens import as_data
 from grove_core.migration.graph import LensGraph
-from grove_core.migration.plan import Added, Endpoint, Passed
+from grove_core.migration.plan import Added, Endpoint, Made, Passed
 from grove_core.migration.rows import Batch, CarriedValues, migrate
 
 DTYPES = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8")
@@ -27,6 +29,16 @@ FACTORS = (2.0, 0.1, -3.0, 1000.0, 1e300, 1e-300)
 class World:
     graph: LensGraph
     versions: list[Version]
+    lenses: list[Lens]
+
+    def runner(self):
+        return contextlib.nullcontext(self.run)
+
+    def run(self, hop, joint, takes, rows):
+        """Run a Map's function here, as a worker would."""
+        function = joint.there
+        step = self.lenses[function.lens].steps[function.step]
+        return step.run(function.direction, takes)
 
 
 def random_values(dtype, rows, rng):
@@ -50,12 +62,52 @@ def code(dtype):
     return st.sampled_from([0, 1, 2, 3, 100] + ([np.nan, -0.0, np.inf] if dtype.kind == "f" else []))
 
 
+def mixing(dtypes, salt):
+    """A function of a Map: each value depends on every bit of its row, and on no other row."""
+
+    def function(**takes):
+        total = np.full(len(next(iter(takes.values()))), salt, "u8")
+        for name in sorted(takes):
+            total = total * np.uint64(6364136223846793005) + takes[name].view(f"u{takes[name].itemsize}")
+        return {
+            name: (total >> np.uint64(7 * place)).astype(f"u{dtype.itemsize}").view(dtype)
+            if dtype.kind != "b"
+            else total % np.uint64(2) == 1
+            for place, (name, dtype) in enumerate(sorted(dtypes.items()))
+        }
+
+    return function
+
+
+@st.composite
+def maps(draw, plain, dtypes):
+    """A Map of some plain columns, which are taken out of `dtypes`; its targets are put in."""
+    sources = draw(st.lists(st.sampled_from(plain), min_size=1, max_size=3, unique=True))
+    free = sorted({*NAMES, *sources} - (dtypes.keys() - set(sources)))
+    targets = draw(st.lists(st.sampled_from(free), min_size=1, max_size=3, unique=True))
+    taken = {name: dtypes.pop(name) for name in sources}
+    given = {name: np.dtype(draw(st.sampled_from(DTYPES))) for name in targets}
+    dtypes |= given
+    return Map(sources, targets, mixing(given, 1), mixing(taken, 2))
+
+
+@st.composite
+def conversions(draw, kind, name, dtypes):
+    """A conversion of one column, whose dtype in `dtypes` becomes what it is then."""
+    if kind is Scale:
+        return Scale(name, draw(st.sampled_from(FACTORS)), draw(st.sampled_from([0.0, 1.5])))
+    if kind is Cast:
+        dtypes[name] = np.dtype(draw(st.sampled_from(DTYPES)))
+        return Cast(name, dtypes[name].str)
+    return Recode(name, draw(st.dictionaries(code(dtypes[name]), code(dtypes[name]), max_size=3)))
+
+
 @st.composite
 def steps_from(draw, dtypes):
     """Steps that fit a schema with these dtypes, and the dtypes that they end in."""
-    dtypes, steps, fresh = dict(dtypes), [], set()
+    dtypes, steps, fresh, converted = dict(dtypes), [], set(), set()
     for _ in range(draw(st.integers(0, 4))):
-        kind = draw(st.sampled_from([Add, Drop, Rename, Scale, Cast, Recode]))
+        kind = draw(st.sampled_from([Add, Drop, Rename, Scale, Cast, Recode, Map, Map]))
         old = sorted(dtypes.keys() - fresh)
         free = sorted(set(NAMES) - dtypes.keys())
         if kind is Add and free:
@@ -65,23 +117,21 @@ def steps_from(draw, dtypes):
             fresh.add(name)
         elif kind is Add or not old:
             continue
-        else:
-            name = draw(st.sampled_from(old))
-            if kind is Drop:
-                steps.append(Drop(name))
-                del dtypes[name]
-            elif kind is Rename and free:
-                new = draw(st.sampled_from(free))
-                steps.append(Rename(name, new))
-                dtypes[new] = dtypes.pop(name)
-            elif kind is Scale:
-                steps.append(Scale(name, draw(st.sampled_from(FACTORS)), draw(st.sampled_from([0.0, 1.5]))))
-            elif kind is Cast:
-                dtypes[name] = np.dtype(draw(st.sampled_from(DTYPES)))
-                steps.append(Cast(name, dtypes[name].str))
-            elif kind is Recode:
-                codes = draw(st.dictionaries(code(dtypes[name]), code(dtypes[name]), max_size=3))
-                steps.append(Recode(name, codes))
+        elif kind is Map:
+            if plain := sorted(set(old) - converted):
+                steps.append(draw(maps(plain, dtypes)))
+                fresh |= set(steps[-1].targets)
+        elif kind is Drop:
+            steps.append(Drop(draw(st.sampled_from(old))))
+            del dtypes[steps[-1].name]
+        elif kind is not Rename:
+            steps.append(draw(conversions(kind, draw(st.sampled_from(old)), dtypes)))
+            converted.add(steps[-1].name)
+        elif free:
+            name, new = draw(st.sampled_from(old)), draw(st.sampled_from(free))
+            steps.append(Rename(name, new))
+            dtypes[new] = dtypes.pop(name)
+            converted = converted | {new} if name in converted else converted - {new}
     return steps, dtypes
 
 
@@ -103,10 +153,10 @@ def worlds(draw):
             default = draw(st.sampled_from([0, 1]))
             columns = {name: Column(dtypes[name].str, default, nan=True) for name in names}
             versions.append(Version(f"{major}.0.{patch}"))
-            graph.add(Endpoint(versions[-1], Schema(**columns)), lenses)
+            graph.add(Endpoint(versions[-1], Schema(**columns)), as_data(lenses))
     for version in versions:
         graph.check(version)
-    return World(graph, sorted(versions))
+    return World(graph, sorted(versions), lenses)
 
 
 def born(world, version, rows, rng):
@@ -125,7 +175,8 @@ def copied(columns):
 class Model:
     """What each column must be, from how its version was left."""
 
-    def __init__(self):
+    def __init__(self, world):
+        self.world = world
         self.left = {}
 
     def hop(self, columns, hop):
@@ -139,6 +190,8 @@ class Model:
                 result[name] = before[name] if before else np.full(rows, origin.default, dtype)
             elif isinstance(origin, Passed):
                 result[name] = columns[origin.source]
+            elif isinstance(origin, Made):
+                result[name] = self.made(name, columns, hop.joints[origin.joint], hop, before, given_then)
             else:
                 values = columns[origin.source]
                 for conversion in origin.conversions:
@@ -151,6 +204,15 @@ class Model:
         if here != there:
             self.left[here] = (copied(columns), copied(result))
         return copied(result)
+
+    def made(self, name, columns, joint, hop, before, given_then):
+        takes = {key: columns[column] for key, column in joint.takes.items()}
+        key = next(key for key, column in joint.gives.items() if column == name)
+        result = self.world.run(hop, joint, takes, self.rows)[key].copy()
+        for row in range(self.rows if before else 0):
+            if all(columns[c][row].tobytes() == given_then[c][row].tobytes() for c in joint.takes.values()):
+                result[row : row + 1] = before[name][row : row + 1]
+        return result
 
     def walk(self, columns, hops, rows):
         self.rows = rows
@@ -168,12 +230,12 @@ def test_every_walk_with_changes_is_what_the_model_says(world, data, seed):
     rng = np.random.default_rng(seed)
     rows = data.draw(st.integers(0, 12), "rows")
     here = data.draw(st.sampled_from(world.versions), "start")
-    batch, model = born(world, here, rows, rng), Model()
+    batch, model = born(world, here, rows, rng), Model(world)
     expected = copied(batch.columns)
     for _ in range(data.draw(st.integers(1, 8), "hops")):
         there = data.draw(st.sampled_from(world.versions), "version")
         hops = world.graph.path(here, there)
-        batch, here = migrate(batch, hops), there
+        batch, here = migrate(batch, hops, world.runner), there
         expected = model.walk(expected, hops, rows)
         assert bits(batch.columns) == bits(expected)
         batch = Batch(rows, copied(batch.columns), batch.carried)
@@ -193,7 +255,7 @@ def test_away_and_back_without_changes_restores_every_bit_of_every_version(world
     batch = born(world, here, 10, rng)
     seen = {here.major: bits(batch.columns)}
     for there in data.draw(st.lists(st.sampled_from(world.versions), max_size=10), "walk"):
-        batch, here = migrate(batch, world.graph.path(here, there)), there
+        batch, here = migrate(batch, world.graph.path(here, there), world.runner), there
         assert seen.setdefault(here.major, bits(batch.columns)) == bits(batch.columns)
 
 
@@ -228,12 +290,13 @@ def test_rows_do_not_mind_each_other(world, data, seed):
         past = [*data.draw(walks, "past"), here]
         batch = born(world, past[0], rows, rng)
         for source, target in itertools.pairwise(past):
-            batch = migrate(batch, world.graph.path(source, target))
+            batch = migrate(batch, world.graph.path(source, target), world.runner)
         pasts.append(batch)
     together = joined(*pasts)
     for there in data.draw(walks, "future"):
         hops = world.graph.path(here, there)
-        together, pasts, here = migrate(together, hops), [migrate(batch, hops) for batch in pasts], there
+        pasts = [migrate(batch, hops, world.runner) for batch in pasts]
+        together, here = migrate(together, hops, world.runner), there
         assert bits(together.columns) == bits(joined(*pasts).columns)
 
 
@@ -277,7 +340,7 @@ def test_whichever_way_rows_go_a_column_holds_what_it_held_last(web, data, seed)
     graph, versions, holds = web
     rng = np.random.default_rng(seed)
     here = data.draw(st.sampled_from(versions), "start")
-    batch, last = born(World(graph, versions), here, 3, rng), {}
+    batch, last = born(World(graph, versions, []), here, 3, rng), {}
     for there in data.draw(st.lists(st.sampled_from(versions), max_size=10), "walk"):
         for hop in graph.path(here, there):
             last |= {holds[hop.source.version, name]: v.tobytes() for name, v in batch.columns.items()}

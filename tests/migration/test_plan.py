@@ -9,7 +9,8 @@ from packaging.version import Version
 from grove_core import Add, Cast, Column, Drop, Lens, Recode, Rename, Scale, Schema
 from grove_core.base.errors import LensError
 from grove_core.migration.conversions import Casting, Recoding, Scaling, Unscaling
-from grove_core.migration.plan import Added, Converted, Endpoint, Passed, compile_hop, identity_hop
+from grove_core.migration.plan import Added, Converted, Endpoint, Passed, identity_hop
+from grove_core.migration.walk import compile_hop
 
 I4, F4, F8 = np.dtype("i4"), np.dtype("f4"), np.dtype("f8")
 
@@ -161,7 +162,7 @@ XY = Schema(x="f4", y="i4")
             Schema(x="f4", y="i4", z=Column("u1", high=3)),
             "Add('z'): the default is 5, above its highest value 3; give one that the schema allows",
         ),
-        (["nonsense"], XY, "'nonsense' is no step; use Add, Drop, Rename, Scale, Cast or Recode"),
+        (["nonsense"], XY, "'nonsense' is no step; use Add, Drop, Rename, Scale, Cast, Recode or Map"),
     ],
 )
 def test_what_does_not_fit_is_told(steps, target, message):

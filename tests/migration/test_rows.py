@@ -88,7 +88,7 @@ def test_a_converted_value_comes_back_unless_it_was_changed():
     there = walk(made, Batch(4, {"cm": original}), V1, V2)
     assert there.columns["m"].tolist() == [1, 2, 0, -(2**31)]
     ((entry, kept),) = there.carried.items()
-    assert entry == Carried(V1, "cm", "<f8", Image(V2, "m", "<i4"))
+    assert entry == Carried(V1, "cm", "<f8", Image(V2, ("m",), ("<i4",)))
     assert entry.key == "1.0.0:cm:<f8>2.0.0:m:<i4"
     assert not np.shares_memory(kept.image, there.columns["m"])
     there.columns["m"][1] = 7

@@ -135,6 +135,10 @@ def test_installed_plugins_are_loaded_and_broken_ones_told(
     assert errors["dist-stops:stops"] == "ImportError: needs more"
     registered = Catalogue(manager).parts[PartKind.ROUTER, "from-a-package"]
     assert registered.plugin == "dist-sound:sound"
+    assert registered.entry_point is None, "it is told by the records"
+    parts = Catalogue(make_plugin_manager([Routes("mine", Weighted)])[0], records).parts
+    assert parts[PartKind.ROUTER, "from-a-package"].entry_point == "plugin_sound"
+    assert parts[PartKind.ROUTER, "mine"].entry_point is None, "an object cannot be imported"
 
 
 def test_two_managers_know_nothing_of_each_other() -> None:

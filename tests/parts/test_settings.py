@@ -31,9 +31,18 @@ def test_a_part_is_chosen_by_name_or_with_options(tmp_path: Path) -> None:
     assert settings.fault_policy == Settings().fault_policy
 
 
+def test_migrators_are_a_list_of_choices_in_their_order(tmp_path: Path) -> None:
+    settings = read(tmp_path, '[grove]\nmigrators = ["by_name", {use = "metres", factor = 100}, {use = "by_name"}]\n')
+    assert settings.migrators == (Choice("by_name"), Choice("metres", {"factor": 100}), Choice("by_name"))
+    assert Settings().migrators == ()
+
+
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
+        ("[grove]\nmigrators = 'by_name'\n", r"\$\.migrators"),
+        ("[grove]\nmigrators = ['by_name', 3]\n", r"\$\.migrators\[1\]"),
+        ("[grove]\nmigrators = [{factor = 1}]\n", r"\$\.migrators\[0\]"),
         ("[grove]\nspeed = 1\n", "speed"),
         ("[grove]\ntick_deadline_ms = 'fast'\n", r"\$\.tick_deadline_ms"),
         ("[grove]\nrouter = {load = 1}\n", r"\$\.router"),
