@@ -11,7 +11,7 @@ from grove_core.base.errors import GroveError
 
 pytest.importorskip("gamelogic_v1", reason="gamelogic 1 is not installed")
 
-from gamelogic_v1 import GameLogic
+from gamelogic_v1 import BLOCK, GameLogic
 
 numbers = st.floats(-1e6, 1e6, width=32)
 rows = st.integers(1, 40).flatmap(lambda n: arrays(np.float32, (4, n), elements=numbers))
@@ -33,6 +33,16 @@ def test_moves_in_float32_bit_for_bit(values, dt):
     assert e.y.tobytes() == (y + vy * np.float32(dt)).tobytes()
     assert e.vx.tobytes() == vx.tobytes()
     assert e.vy.tobytes() == vy.tobytes()
+
+
+@pytest.mark.parametrize("count", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])
+def test_every_row_of_every_block_moves_once(count):
+    random = np.random.default_rng(count)
+    x, y, vx, vy = random.uniform(-1e3, 1e3, (4, count)).astype(np.float32)
+    dt = 1 / 60
+    e = ticked(dt, x=x, y=y, vx=vx, vy=vy)
+    assert e.x.tobytes() == (x + vx * np.float32(dt)).tobytes()
+    assert e.y.tobytes() == (y + vy * np.float32(dt)).tobytes()
 
 
 def test_writes_into_the_columns_it_was_given():

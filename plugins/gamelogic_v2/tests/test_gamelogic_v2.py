@@ -10,7 +10,7 @@ from grove_core import Add, Entities, Lens
 
 pytest.importorskip("gamelogic_v2", reason="gamelogic 2 is not installed")
 
-from gamelogic_v2 import GameLogic
+from gamelogic_v2 import BLOCK, GameLogic
 
 numbers = st.floats(-2000, 2000, width=32) | st.sampled_from([0.0, -0.0, 1000.0])
 rows = st.integers(1, 40).flatmap(lambda n: arrays(np.float32, (4, n), elements=numbers))
@@ -32,6 +32,18 @@ def test_moves_and_marks_in_float32_bit_for_bit(values, dt):
     assert e.x.tobytes() == x.tobytes()
     assert e.y.tobytes() == y.tobytes()
     assert e.collided.tolist() == [not (0 <= a <= 1000 and 0 <= b <= 1000) for a, b in zip(x, y, strict=True)]
+
+
+@pytest.mark.parametrize("count", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])
+def test_every_row_of_every_block_moves_once(count):
+    random = np.random.default_rng(count)
+    x, y, vx, vy = random.uniform(-200, 1200, (4, count)).astype(np.float32)
+    dt = 1 / 60
+    e = ticked(dt, x=x, y=y, vx=vx, vy=vy)
+    x, y = x + vx * np.float32(dt), y + vy * np.float32(dt)
+    assert e.x.tobytes() == x.tobytes()
+    assert e.y.tobytes() == y.tobytes()
+    assert e.collided.tobytes() == ((x < 0) | (x > 1000) | (y < 0) | (y > 1000)).tobytes()
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gamelogic_v3.pairs import has_neighbour
+from gamelogic_v3.by_numba import compiled
+from gamelogic_v3.by_numpy import NUMPY
 from grove_core import Add, Column, Lens, Module, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
+    from gamelogic_v3.pairs import Search
 
-__all__ = ["GRAVITY", "HIGH", "LOW", "RADIUS", "GameLogic"]
+__all__ = ["BLOCK", "GRAVITY", "HIGH", "LOW", "RADIUS", "GameLogic", "Pairs"]
 
 LOW, HIGH = 0.0, 1000.0
 """The field's bounds on both axes; they lie inside it."""
@@ -22,6 +24,16 @@ GRAVITY = 9.8
 """What is added to `vy` in a second."""
 RADIUS = 0.5
 """Entities closer than this collide, unless the configuration says otherwise."""
+BLOCK = 1 << 16
+"""How many rows are worked on at once, so that what one operation wrote is in the cache for the next."""
+
+
+class Pairs(StrEnum):
+    """What the configuration's `pairs` may be: how close entities are searched for."""
+
+    NUMPY = "numpy"
+    NUMBA = "numba"
+    """Three times as fast, and compiled for some 0.7 s before the version is ready."""
 
 
 class GameLogic(Module):
@@ -36,37 +48,36 @@ class GameLogic(Module):
 
     def __init__(self) -> None:
         self._radius = RADIUS
-        self._steps: NDArray[np.float32] = np.empty(0, np.float32)
-        self._masks: NDArray[np.bool_] = np.empty(0, np.bool_)
+        self._has_neighbour = NUMPY
+        self._steps = np.empty(BLOCK, np.float32)
+        self._beyond = np.empty(BLOCK, np.bool_)
 
     def initialize(self, config: Mapping[str, Any]) -> None:
-        """Take `radius`.
+        """Take `radius` and `pairs`.
 
         Raises:
-            ValueError: `radius` is no number, not finite in float32, or negative.
+            ValueError: `radius` is no number, not finite in float32, or negative; `pairs` is not one of `Pairs`.
+            ImportError: `pairs` is `numba`, which cannot be imported.
         """
         self._radius = _checked(config.get("radius", RADIUS))
+        self._has_neighbour = _search(config.get("pairs", Pairs.NUMPY))
 
     def process(self, dt: float) -> None:
         """Advance every entity by `dt` seconds, and mark those that collide now."""
         e = self.entities
-        step, outside = self._scratch(len(e))
+        collided = e.collided
+        collided[...] = False
         e.vy += GRAVITY * dt
         for position, speed in ((e.x, e.vx), (e.y, e.vy)):
-            np.multiply(speed, dt, out=step)
-            np.add(position, step, out=position)
-        collided = e.collided
-        collided[...] = has_neighbour(e.x, e.y, self._radius)
-        for position in (e.x, e.y):
-            np.logical_or(collided, np.less(position, LOW, out=outside), out=collided)
-            np.logical_or(collided, np.greater(position, HIGH, out=outside), out=collided)
-
-    def _scratch(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return buffers for `rows` rows; they grow by doubling and are kept."""
-        if rows > len(self._steps):
-            size = max(rows, 2 * len(self._steps))
-            self._steps, self._masks = np.empty(size, np.float32), np.empty(size, np.bool_)
-        return self._steps[:rows], self._masks[:rows]
+            for start in range(0, len(e), BLOCK):
+                rows = slice(start, start + BLOCK)
+                block, mark = position[rows], collided[rows]
+                step, beyond = self._steps[: len(block)], self._beyond[: len(block)]
+                np.multiply(speed[rows], dt, out=step)
+                np.add(block, step, out=block)
+                mark |= np.less(block, LOW, out=beyond)
+                mark |= np.greater(block, HIGH, out=beyond)
+        collided |= self._has_neighbour(e.x, e.y, self._radius)
 
 
 def _checked(radius: object) -> float:
@@ -74,3 +85,17 @@ def _checked(radius: object) -> float:
     if not (number and 0 <= radius <= float(np.finfo(np.float32).max)):  # type: ignore[operator]
         raise ValueError(f"the configuration's radius must be a finite float32 of at least 0, not {radius!r}")
     return float(radius)  # type: ignore[arg-type]
+
+
+def _search(pairs: object) -> Search:
+    if pairs not in list(Pairs):
+        raise ValueError(f"the configuration's pairs must be one of {', '.join(Pairs)}, not {pairs!r}")
+    if pairs == Pairs.NUMPY:
+        return NUMPY
+    try:
+        return compiled()
+    except ImportError as error:
+        raise ImportError(
+            f"the configuration's pairs is numba, and numba cannot be imported: {error}; "
+            "`pip install grove-gamelogic-v3[numba]`, or set pairs to numpy"
+        ) from error

@@ -1,109 +1,139 @@
 """Which points have another one close by: spatial hashing, in O(n log n) time and O(n) memory.
 
-The grid's cells are half a radius wide, so that two points in one cell are always close: in a crowd nearly
-everybody is found by looking at one neighbour. Only who is alone in a cell looks at the 5 x 5 cells around,
-and no point is looked at by more than the 24 loners near it. So crowds cost no more than scattered points.
+The plane is cut into cells half a radius wide, and into columns of 16 cells. Points are put in order by column, by
+row within the column, and by cell within the row, so that whoever is close in the same column stands a few steps
+away. A second round does the same with strips about the columns' edges; so nobody is looked up in another column.
+
+Two points in one cell are always close, and they stand side by side: in a crowd, comparing each point with the next
+one finds nearly everybody. Only loners, at most one a cell, look further, and no point is met by more than the
+loners around it. So crowds cost no more than scattered points.
+
+What is done for each point is written twice, for numpy and for numba: see `by_numpy` and `by_numba`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Points = NDArray[np.float32]
-Indices = NDArray[np.int64]
+Points: TypeAlias = NDArray[np.float32]
+Indices: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
+Keys: TypeAlias = NDArray[np.int64]
+"""A point's place in the order, and in the lowest bits its index; `PAD` keys more stand before and after them."""
 
 REACH = 2
 """How many cells away a close point can lie."""
 CELL = 0.5005
 """A cell's width in radii: a little over a half, so that no rounding puts close points out of reach."""
-CHUNK = 1 << 20
-"""How many pairs are compared at once."""
-SPAN = 2.0**31
-"""Up to this many cells along an axis, two cell numbers fit into one int64."""
+SHIFT = 4
+"""A column is 1 << SHIFT cells wide. In wider ones more stands between close points, narrower ones have more edges."""
+INSIDE = (1 << SHIFT) - 1
+"""Leaves of a cell's number what counts within its column."""
+WINDOW = (REACH << SHIFT) + REACH + 1
+"""The places of close points in a column differ by less: they are at most REACH rows and REACH cells apart."""
+STEPS = 6
+"""How far a loner walks along the order by numpy; who has more around it stands in a crowd."""
+PAD = STEPS + 1
+"""So many keys at either end are out of everybody's reach: whoever walks need not look out for the end."""
+FAR = 1 << 62
+"""Such a key, negative at the front; the points' own keys are less than half of it."""
 
 
-def has_neighbour(x: Points, y: Points, radius: float) -> NDArray[np.bool_]:
-    """Tell for each point whether another one has `dx*dx + dy*dy < r*r`, each operation rounded to float32.
+@dataclass(frozen=True)
+class Grid:
+    """How cells are numbered in one search."""
 
-    Points that are not finite have no neighbours.
-    """
-    found = np.zeros(len(x), np.bool_)
-    points = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    with np.errstate(over="ignore", under="ignore"):
-        limit = np.square(np.float32(radius))
-        if len(points) > 1 and limit > 0:
-            columns = _cells(x[points], radius * CELL)
-            rows = _cells(y[points], radius * CELL)
-            # The margin keeps the reach of a column's first and last cells out of the columns beside it.
-            stride = int(rows.max()) + 2 * REACH + 1
-            keys = columns * stride + rows
-            order = np.argsort(keys)
-            points = points[order]
-            found[points] = _Sorted(keys[order], x[points], y[points], limit).search(stride)
-    return found
+    left: float
+    """The lowest x."""
+    bottom: float
+    """The lowest y."""
+    per_unit: float
+    """Cells in a unit of length."""
+    stride: int
+    """From a place to the same one in the next column; it keeps columns out of each other's reach."""
+    bits: int
+    """How many bits of a key hold the index."""
+    fits: bool
+    """Whether keys can hold both."""
 
-
-def _cells(positions: Points, width: float) -> Indices:
-    """Number the cells along one axis from 0, so that cells up to REACH apart stay exactly as far apart."""
-    cells = np.floor(positions.astype(np.float64) / width)
-    lowest = float(cells.min())
-    if float(cells.max()) - lowest < SPAN:
-        return (cells - lowest).astype(np.int64)
-    # Too far apart for an int64: what lies between is left out, down to a gap that nobody reaches across.
-    distinct, cell = np.unique(cells, return_inverse=True)
-    gaps = np.minimum(np.diff(distinct, prepend=distinct[0]), REACH + 1)
-    return np.cumsum(gaps).astype(np.int64).take(cell)
+    @classmethod
+    def over(cls, x: Points, y: Points, radius: float) -> Grid:
+        """Lay the cells for `radius` over all points."""
+        per_unit = 1 / (radius * CELL)
+        left, bottom = float(x.min()), float(y.min())
+        columns = (int((float(x.max()) - left) * per_unit) + REACH >> SHIFT) + 1
+        stride = int((float(y.max()) - bottom) * per_unit) + REACH + 1 << SHIFT
+        bits = len(x).bit_length()
+        return cls(left, bottom, per_unit, stride, bits, columns * stride << bits <= FAR // 2)
 
 
-class _Sorted:
-    """Points in the order of their cells."""
+@dataclass(frozen=True)
+class Search:
+    """A way to find out who has a neighbour."""
 
-    def __init__(self, keys: Indices, x: Points, y: Points, limit: np.float32) -> None:
-        self.keys = keys
-        self.x = x
-        self.y = y
-        self.limit = limit
+    pack: Callable[[Points, Points, Grid, Keys, Keys], int]
+    """`pack(x, y, grid, columns, strips)` writes the keys of all points by columns and those of the points near an
+    edge by strips, both in any order from the start of the array, and returns how many the latter are."""
+    walk: Callable[[Keys, int, Points, Points, np.float32, Flags], None]
+    """`walk(keys, bits, x, y, limit, found)` goes along sorted keys and marks who is close to somebody."""
 
-    def search(self, stride: int) -> NDArray[np.bool_]:
-        """Tell which points have a neighbour; `stride` leads from a cell to that in the next column."""
-        found = np.zeros(len(self.keys), np.bool_)
-        beside = self._close(slice(1, None), slice(None, -1))
-        found[1:] |= beside
-        found[:-1] |= beside
-        for column in range(-REACH, REACH + 1):
-            lone = np.flatnonzero(~found)
-            lowest = self.keys[lone] + (column * stride - REACH)
-            first = np.searchsorted(self.keys, lowest)
-            # Most loners have nobody in that column: the second search is spared them.
-            some = self.keys.take(first, mode="clip") <= lowest + 2 * REACH
-            lone, first = lone[some], first[some]
-            last = np.searchsorted(self.keys, lowest[some] + 2 * REACH, side="right")
-            self._compare(lone, first, last, found)
+    def __call__(self, x: Points, y: Points, radius: float) -> Flags:
+        """Tell for each point whether another one has `dx*dx + dy*dy < r*r`, each operation rounded to float32.
+
+        Points that are not finite have no neighbours.
+        """
+        found = np.zeros(len(x), np.bool_)
+        with np.errstate(over="ignore", under="ignore"):
+            limit = np.square(np.float32(radius))
+            finite = np.isfinite(x) & np.isfinite(y)
+            if finite.all():
+                self._mark(x, y, radius, limit, found)
+            else:
+                points = np.flatnonzero(finite)
+                among = np.zeros(len(points), np.bool_)
+                self._mark(x[points], y[points], radius, limit, among)
+                found[points] = among
         return found
 
-    def _compare(self, lone: Indices, first: Indices, last: Indices, found: NDArray[np.bool_]) -> None:
-        """Compare each point of `lone` with those from `first` to `last`, CHUNK pairs at a time."""
-        counts = last - first
-        ends = np.cumsum(counts)
-        start = 0
-        while start < len(lone):
-            done = int(ends[start] - counts[start])
-            stop = max(start + 1, int(np.searchsorted(ends, done + CHUNK, side="right")))
-            part = slice(start, stop)
-            pairs = np.arange(done, ends[stop - 1])
-            other = pairs + np.repeat(first[part] - ends[part] + counts[part], counts[part])
-            who = np.repeat(lone[part], counts[part])
-            found[who[self._close(who, other) & (who != other)]] = True
-            start = stop
+    def _mark(self, x: Points, y: Points, radius: float, limit: np.float32, found: Flags) -> None:
+        if len(x) > 1 and limit > 0:
+            grid = Grid.over(x, y, radius)
+            rounds = self._packed(x, y, grid) if grid.fits else spread(x, y, grid)
+            for keys in rounds:
+                self.walk(keys, grid.bits, x, y, limit, found)
 
-    def _close(self, left: Any, right: Any) -> NDArray[np.bool_]:
-        dx = self.x[left] - self.x[right]
-        dy = self.y[left] - self.y[right]
-        dx *= dx
-        dy *= dy
-        dx += dy
-        close: NDArray[np.bool_] = dx < self.limit
-        return close
+    def _packed(self, x: Points, y: Points, grid: Grid) -> Iterator[Keys]:
+        """Give the sorted keys of either round."""
+        columns, strips = np.empty((2, len(x) + 2 * PAD), np.int64)
+        near = self.pack(x, y, grid, columns, strips)
+        for keys in (columns, strips[: near + 2 * PAD]):
+            keys[-2 * PAD : -PAD], keys[-PAD:] = -FAR, FAR
+            keys.sort()  # with the index inside: sorting values takes half as long as `argsort`
+            yield keys
+
+
+def spread(x: Points, y: Points, grid: Grid) -> Iterator[Keys]:
+    """Give the sorted keys of either round for points so far apart that cells and indices do not fit into a key.
+
+    In the keys, gaps that nobody reaches across are cut short. Cells are numbered in float64; numbers too large to be
+    exact there belong to points that lie many cells apart or in the same place.
+    """
+    width = INSIDE + 1
+    up = np.floor(y.astype(np.float64) * grid.per_unit)
+    for shift in (0, REACH):
+        across = np.floor(x.astype(np.float64) * grid.per_unit) + shift
+        column = np.floor(across / width)
+        cell = across - column * width
+        points = np.flatnonzero(cell < 2 * REACH) if shift else np.arange(len(x))
+        order = points[np.lexsort((cell[points], up[points], column[points]))]
+        gaps = np.diff(up[order]) * width + np.diff(cell[order])
+        gaps[(np.diff(column[order]) != 0) | (gaps > WINDOW)] = WINDOW
+        places = np.cumsum(gaps.astype(np.int64))
+        keys = np.concatenate((np.full(PAD, -FAR), order, np.full(PAD, FAR)))
+        keys[PAD + 1 : -PAD] |= places << grid.bits
+        yield keys

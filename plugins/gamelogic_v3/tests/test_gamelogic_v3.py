@@ -1,5 +1,10 @@
 """gamelogic 3.0.0 by itself, on the heap."""
 
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,15 +15,17 @@ from grove_core import Add, Entities, Lens
 
 pytest.importorskip("gamelogic_v3", reason="gamelogic 3 is not installed")
 
-from gamelogic_v3 import GameLogic
+from gamelogic_v3 import BLOCK, GameLogic
+from gamelogic_v3.by_numpy import NUMPY
 
+needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
 numbers = st.floats(-2000, 2000, width=32) | st.floats(0, 3, width=32)
 rows = st.integers(1, 40).flatmap(lambda n: arrays(np.float32, (4, n), elements=numbers))
 
 
 def made(config=None, **columns):
     module = GameLogic()
-    module.initialize(config or {})
+    module.initialize(config or {"pairs": "numpy"})
     module.entities = Entities.of(GameLogic.schema, id=np.arange(len(columns["x"])), **columns)
     return module
 
@@ -31,15 +38,19 @@ def close(x, y, radius):
     return near.any(axis=1)
 
 
+def after(dt, x, y, vx, vy):
+    vy = vy + np.float32(9.8 * dt)
+    x, y = x + vx * np.float32(dt), y + vy * np.float32(dt)
+    return x, y, vy, ~((x >= 0) & (x <= 1000) & (y >= 0) & (y <= 1000))
+
+
 @given(rows, st.floats(0, 1), st.floats(0, 50, width=32))
 def test_three_ticks_in_float32_bit_for_bit(values, dt, radius):
     x, y, vx, vy = values
-    module = made({"radius": radius}, x=x, y=y, vx=vx, vy=vy)
+    module = made({"radius": radius, "pairs": "numpy"}, x=x, y=y, vx=vx, vy=vy)
     for _ in range(3):
         module.process(dt)
-        vy = vy + np.float32(9.8 * dt)
-        x, y = x + vx * np.float32(dt), y + vy * np.float32(dt)
-        outside = ~((x >= 0) & (x <= 1000) & (y >= 0) & (y <= 1000))
+        x, y, vy, outside = after(dt, x, y, vx, vy)
         e = module.entities
         assert (e.x.tobytes(), e.y.tobytes(), e.vy.tobytes()) == (x.tobytes(), y.tobytes(), vy.tobytes())
         assert e.collided.tolist() == (outside | close(x, y, radius)).tolist()
@@ -53,7 +64,7 @@ def test_the_default_radius_is_a_half_and_lies_outside():
 
 
 def test_a_radius_of_0_leaves_only_the_bounds():
-    module = made({"radius": 0}, x=[1.0, 1.0, -1.0], y=[1.0] * 3)
+    module = made({"radius": 0, "pairs": "numpy"}, x=[1.0, 1.0, -1.0], y=[1.0] * 3)
     module.process(0.0)
     assert module.entities.collided.tolist() == [False, False, True]
 
@@ -64,18 +75,14 @@ def test_a_radius_that_does_not_fit_is_refused(radius):
         GameLogic().initialize({"radius": radius})
 
 
-def test_buffers_are_kept_and_grow():
-    module = made(x=np.arange(10.0))
+@pytest.mark.parametrize("count", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])
+def test_every_row_of_every_block_advances_once(count):
+    random = np.random.default_rng(count)
+    x, y, vx, vy = random.uniform(-200, 1200, (4, count)).astype(np.float32)
+    module = made({"radius": 0, "pairs": "numpy"}, x=x, y=y, vx=vx, vy=vy)
     module.process(0.1)
-    first = module._steps
-    module.process(0.1)
-    assert module._steps is first
-    for rows in (25, 3, 11):
-        x = np.arange(rows, dtype=np.float32)
-        module.entities = Entities.of(GameLogic.schema, id=np.arange(rows), x=x, vx=[1.0] * rows)
-        module.process(1.0)
-        assert module.entities.x.tolist() == (x + 1).tolist()
-    assert len(module._steps) == 25
+    e, expected = module.entities, after(0.1, x, y, vx, vy)
+    assert [c.tobytes() for c in (e.x, e.y, e.vy, e.collided)] == [c.tobytes() for c in expected]
 
 
 def test_values_that_are_not_finite_do_not_disturb_the_others():
@@ -92,3 +99,59 @@ def test_one_lens_leads_to_version_2():
     assert list(GameLogic.lenses) == [Lens("==2.*", "==3.*", [Add("mass")])]
     assert {s.name for s in GameLogic.schema.specs if s.constant} == {"vx"}
     assert GameLogic.schema["mass"].column.default == 1.0
+
+
+@pytest.mark.parametrize("pairs", ["", "fast", "Numpy", None, 1, True, ["numpy"]])
+def test_an_unknown_way_to_search_is_refused(pairs):
+    with pytest.raises(ValueError, match="pairs must be one of numpy, numba"):
+        GameLogic().initialize({"pairs": pairs})
+
+
+def test_without_numba_numpy_searches_and_asking_for_numba_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)  # as if it were not installed
+    for config in ({"radius": 0.5}, {"pairs": "numpy"}):
+        module = made(config, x=[5.0, 5.1, 9.0], y=[5.0] * 3)
+        assert module._has_neighbour is NUMPY
+        module.process(0.0)
+        assert module.entities.collided.tolist() == [True, True, False]
+    with pytest.raises(ImportError, match=r"pip install grove-gamelogic-v3\[numba\]"):
+        GameLogic().initialize({"pairs": "numba"})
+
+
+@needs_numba
+def test_with_numba_it_gives_what_numpy_gives():
+    random = np.random.default_rng(8)
+    x, y, vx, vy = random.uniform(-5, 60, (4, 2000)).astype(np.float32)
+    one, other = (made(c, x=x, y=y, vx=vx, vy=vy) for c in ({"pairs": "numba"}, {"pairs": "numpy"}))
+    assert one._has_neighbour is not other._has_neighbour
+    for _ in range(3):
+        one.process(0.01)
+        other.process(0.01)
+        for name in one.entities:
+            assert one.entities[name].tobytes() == other.entities[name].tobytes()
+    assert 0 < one.entities.collided.sum() < 2000
+
+
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_numba_is_not_imported_where_it_is_not_wanted():
+    run(
+        "import sys, gamelogic_v3\n"
+        "gamelogic_v3.GameLogic().initialize({'pairs': 'numpy'})\n"
+        "assert 'numba' not in sys.modules"
+    )
+
+
+@needs_numba
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="the system does not list a process's threads")
+def test_numba_starts_no_thread():
+    run(
+        "import os; os.environ['OPENBLAS_NUM_THREADS'] = '1'\n"
+        "import numpy as np, gamelogic_v3\n"
+        "module = gamelogic_v3.GameLogic(); module.initialize({'pairs': 'numba'})\n"
+        "module._has_neighbour(*np.zeros((2, 50_000), np.float32), 0.5)\n"
+        "assert len(os.listdir('/proc/self/task')) == 1"
+    )
