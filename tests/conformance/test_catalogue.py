@@ -1,0 +1,59 @@
+"""Every part that the plugins of this environment register keeps its contract, built in or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from grove_core.parts.plugins import Catalogue, PartKind, make_plugin_manager
+from grove_core.testing import (
+    FaultPolicyConformance,
+    GcPolicyConformance,
+    HoldConformance,
+    IsolationConformance,
+    MigratorConformance,
+    RouterConformance,
+)
+
+CATALOGUE = Catalogue(make_plugin_manager()[0])
+SUITES: dict[PartKind, type[Any]] = {
+    PartKind.ROUTER: RouterConformance,
+    PartKind.MIGRATOR: MigratorConformance,
+    PartKind.GC_POLICY: GcPolicyConformance,
+    PartKind.HOLD: HoldConformance,
+    PartKind.FAULT_POLICY: FaultPolicyConformance,
+    PartKind.ISOLATION: IsolationConformance,
+}
+EXACT = {"quota"}
+OPTIONAL = {PartKind.MIGRATOR}
+"""Kinds of which there may be none."""
+
+
+def accepted(self: Any) -> Any:
+    """Stand for what only a migrator's own tests can say."""
+    pytest.skip("its own tests say what it accepts")
+
+
+def maker(kind: PartKind, name: str) -> Callable[..., Any]:
+    """Return a `make` that makes the part as the engine does, and without options."""
+    if kind is PartKind.GC_POLICY:
+        return lambda self, threshold: CATALOGUE.make(kind, name, {"unused_threshold_seconds": threshold})
+    return lambda self: CATALOGUE.make(kind, name, {})
+
+
+def suite(kind: PartKind, name: str) -> type[Any]:
+    """Return the class that holds one part against its contract."""
+    title = f"Test_{kind.value}_{name}".replace("-", "_")
+    members = {"make": maker(kind, name), "exact": name in EXACT, "accepted": accepted, "__module__": __name__}
+    return type(title, (SUITES[kind],), members)
+
+
+globals().update({made.__name__: made for made in (suite(kind, name) for kind, name in CATALOGUE.parts)})
+
+
+def test_no_plugin_fails_and_every_kind_has_a_suite_and_a_part() -> None:
+    assert not CATALOGUE.failures
+    assert set(SUITES) == set(PartKind) == {kind for kind, _ in CATALOGUE.parts} | OPTIONAL
+    assert {name for kind, name in CATALOGUE.parts if kind is PartKind.ROUTER} >= EXACT
