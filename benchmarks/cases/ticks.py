@@ -1,0 +1,94 @@
+"""Ticks back to back: the work of one version, nothing but the engine's own, and the checkpoint in it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from benchmarks.cases.rivals import rivals
+from benchmarks.figures import Series, Taken, Unit, Who, taken
+from benchmarks.measuring import clocked, sample, together
+from benchmarks.packages import STATE, STATE_BYTES, WORK, write_versions
+from benchmarks.plan import DT, GAMELOGIC, Plan, Weights, good_tick, open_engine, population, stages
+from benchmarks.rivals.by_hand import V1_BYTES, Columns, Memcpy
+from benchmarks.rivals.erlang import Work
+from grove_core import DebugEngine
+
+MAJORS = (1, 2, 3)
+THREE: Weights = {1: 0.34, 2: 0.33, 3: 0.33}
+
+
+def tick(plan: Plan, entities: int) -> Iterator[Taken]:
+    """gamelogic 1 moves all entities; memcpy copies all that an entity is."""
+    columns = population(entities)
+    by_hand = Columns(columns, 0)
+    with open_engine() as engine:
+        engine.load_module_version(GAMELOGIC, 1)
+        engine.spawn(GAMELOGIC, **columns)
+        samples = sample(
+            plan.box,
+            clocked(Series("tick"), lambda: good_tick(engine)),
+            clocked(Series("tick", Who.MEMCPY), Memcpy(V1_BYTES * entities)),
+            clocked(Series("tick", Who.NUMPY), lambda: by_hand.tick(DT)),
+        )
+    yield from taken(samples, entities)
+    yield from rivals(plan, entities, "tick", Work.TICK)
+
+
+def noop_constant(plan: Plan, entities: int) -> Iterator[Taken]:
+    """Three versions that do nothing, and can change nothing: there is nothing to copy."""
+    folder = write_versions(plan.folder / "constant", "still", MAJORS, STATE, constant=STATE)
+    with _three(folder, "still", entities) as engine:
+        samples = sample(plan.box, lambda: _staged_tick(engine, "noop, all constant"))
+    yield from taken(samples, entities)
+
+
+def noop_mutable(plan: Plan, entities: int) -> Iterator[Taken]:
+    """Three versions that do nothing, but could change all: everything is copied before, and checked after."""
+    folder = write_versions(plan.folder / "mutable", "idle", MAJORS, STATE)
+    copy = Memcpy(STATE_BYTES * entities)
+    with _three(folder, "idle", entities) as engine:
+        ours = "noop, all mutable"
+        samples = sample(plan.box, lambda: _staged_tick(engine, ours), clocked(Series(ours, Who.MEMCPY), copy))
+    yield from taken(samples, entities)
+
+
+def checkpoint(plan: Plan, entities: int) -> Iterator[Taken]:
+    """The checkpoint of a version that writes what it has; after each tick, memcpy of the same bytes."""
+    folder = write_versions(plan.folder / "work", "worker", (1,), STATE, WORK)
+    ours, memcpy = Series("checkpoint"), Series("checkpoint", Who.MEMCPY)
+    with open_engine() as engine:
+        engine.load_module_version("worker", 1, path=folder)
+        engine.spawn("worker", x=np.arange(entities), vx=1.0)
+        if "checkpoint" not in stages(good_tick(engine)):
+            return
+        copy = Memcpy(STATE_BYTES * entities)
+        samples = sample(
+            plan.box,
+            together(lambda: {ours: stages(good_tick(engine))["checkpoint"]}, clocked(memcpy, copy, before=copy)),
+        )
+    yield from taken(samples, entities)
+    ratio = samples[ours] / samples[memcpy]
+    yield Taken(Series("checkpoint / memcpy"), entities, Unit.TIMES_MEMCPY, ratio)
+
+
+@contextlib.contextmanager
+def _three(folder: str, module: str, entities: int) -> Iterator[DebugEngine]:
+    """Open an engine in which three versions share the entities."""
+    with open_engine() as engine:
+        for major in MAJORS:
+            engine.load_module_version(module, major, path=folder)
+        engine.spawn(module, x=np.arange(entities))
+        engine.set_traffic_split(module, THREE)
+        yield engine
+
+
+def _staged_tick(engine: DebugEngine, case: str) -> Mapping[Series, float]:
+    """Tick; also tell how long each stage of it took."""
+    began = time.perf_counter_ns()
+    report = good_tick(engine)
+    ms = (time.perf_counter_ns() - began) / 1e6
+    return {Series(case): ms, **{Series(f"{case}: {stage}"): each for stage, each in stages(report).items()}}
