@@ -75,9 +75,3 @@ def population(entities: int) -> Mapping[str, NDArray[np.float32]]:
     random = np.random.default_rng(1)
     high = {"x": 1000, "y": 1000, "vx": 1, "vy": 1}
     return {name: random.uniform(0, limit, entities).astype(np.float32) for name, limit in high.items()}
-
-
-def stages(report: TickReport) -> Mapping[str, float]:
-    """Return how long each stage of a tick took, in milliseconds; nothing where ticks do not tell."""
-    told: Mapping[str, float] = getattr(report, "stages", {})
-    return told

@@ -12,10 +12,11 @@ from benchmarks.cases.rivals import rivals
 from benchmarks.figures import Series, Taken, Unit, Who, taken
 from benchmarks.measuring import clocked, sample, together
 from benchmarks.packages import STATE, STATE_BYTES, WORK, write_versions
-from benchmarks.plan import DT, GAMELOGIC, Plan, Weights, good_tick, open_engine, population, stages
+from benchmarks.plan import DT, GAMELOGIC, Plan, Weights, good_tick, open_engine, population
 from benchmarks.rivals.by_hand import V1_BYTES, Columns, Memcpy
 from benchmarks.rivals.erlang import Work
 from grove_core import DebugEngine
+from grove_core.base.records import Stage
 
 MAJORS = (1, 2, 3)
 THREE: Weights = {1: 0.34, 2: 0.33, 3: 0.33}
@@ -63,12 +64,11 @@ def checkpoint(plan: Plan, entities: int) -> Iterator[Taken]:
     with open_engine() as engine:
         engine.load_module_version("worker", 1, path=folder)
         engine.spawn("worker", x=np.arange(entities), vx=1.0)
-        if "checkpoint" not in stages(good_tick(engine)):
-            return
+        good_tick(engine)
         copy = Memcpy(STATE_BYTES * entities)
         samples = sample(
             plan.box,
-            together(lambda: {ours: stages(good_tick(engine))["checkpoint"]}, clocked(memcpy, copy, before=copy)),
+            together(lambda: {ours: good_tick(engine).stages[Stage.CHECKPOINT]}, clocked(memcpy, copy, before=copy)),
         )
     yield from taken(samples, entities)
     ratio = samples[ours] / samples[memcpy]
@@ -91,4 +91,4 @@ def _staged_tick(engine: DebugEngine, case: str) -> Mapping[Series, float]:
     began = time.perf_counter_ns()
     report = good_tick(engine)
     ms = (time.perf_counter_ns() - began) / 1e6
-    return {Series(case): ms, **{Series(f"{case}: {stage}"): each for stage, each in stages(report).items()}}
+    return {Series(case): ms, **{Series(f"{case}: {stage}"): each for stage, each in report.stages.items()}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from packaging.version import Version
@@ -203,6 +203,19 @@ class RollbackReport:
     """Whether the downtime stayed within the limit; None where there is no downtime to hold against it."""
 
 
+class Stage(StrEnum):
+    """The stages of a tick, in their order."""
+
+    CHECKPOINT = "checkpoint"
+    """What workers can change is copied into the generation."""
+    WORK = "work"
+    """Orders are sent, and answers waited for."""
+    COMMIT = "commit"
+    """Answers are validated and carried out; what failed is contained, and its rows catch up."""
+    COLLECT = "collect"
+    """Versions that nobody uses are unloaded."""
+
+
 @dataclass(frozen=True)
 class TickReport:
     """One tick."""
@@ -216,6 +229,8 @@ class TickReport:
     faults: tuple[Fault, ...] = ()
     rollbacks: tuple[RollbackReport, ...] = ()
     collected: tuple[UnloadReport, ...] = ()
+    stages: Mapping[Stage, float] = field(default_factory=dict)
+    """How long each stage took, in ms."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.base.events import EventKind
-from grove_core.base.records import TickReport
+from grove_core.base.records import Stage, TickReport
 from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect
 from grove_core.runtime.commit import Effects, apply, end_and_bear, validate
@@ -27,7 +27,9 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
             context.emit(EventKind.INTENT_REPLAYED, state.name)
     population = sum(state.population for state in states)
     running = [state for state in states if state.condition is Condition.RUNNING]
+    clock = _Stages()
     checkpoint(running, number)
+    clock.ended(Stage.CHECKPOINT)
     asks, silent = _orders(running)
     try:
         for order in asks:
@@ -36,9 +38,12 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     except BaseException:
         take_back(context, asks, number)
         raise
+    clock.ended(Stage.WORK)
     recovery = Recovery(number, dt)
     _commit(context, [*asks, *_broken(silent)], recovery)
+    clock.ended(Stage.COMMIT)
     collected = [report for state in states for report in collect(context, state)]
+    clock.ended(Stage.COLLECT)
     return TickReport(
         number,
         (time.perf_counter() - began) * 1000,
@@ -47,7 +52,22 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
         tuple(recovery.faults),
         tuple(recovery.rollbacks),
         tuple(collected),
+        clock.ms,
     )
+
+
+class _Stages:
+    """Takes the time of one stage after the other."""
+
+    def __init__(self) -> None:
+        self.ms: dict[Stage, float] = {}
+        self._began = time.perf_counter()
+
+    def ended(self, stage: Stage) -> None:
+        """Note that a stage is over, and the next one begins."""
+        now = time.perf_counter()
+        self.ms[stage] = (now - self._began) * 1000
+        self._began = now
 
 
 def checkpoint(states: Sequence[ModuleState], number: int) -> None:
