@@ -12,6 +12,7 @@ from grove_core.author.entities import Entities
 from grove_core.author.lens import Add, Cast, Drop, Lens, Map, Recode, Rename, Scale
 from grove_core.author.module import Module
 from grove_core.author.schema import Column, Schema
+from grove_core.author.world import World
 
 if TYPE_CHECKING:
     from grove_core.base.clock import Clock, ManualClock, SystemClock
@@ -50,6 +51,7 @@ __all__ = [
     "Schema",
     "Settings",
     "SystemClock",
+    "World",
 ]
 
 

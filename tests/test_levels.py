@@ -38,6 +38,7 @@ AUTHORS_NAMES = {
     "Rename",
     "Scale",
     "Schema",
+    "World",
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from grove_core.author.entities import Entities
 from grove_core.author.lens import Lens
 from grove_core.author.schema import Schema
+from grove_core.author.world import World
 
 Document = Any
 """What msgpack can hold: None, bool, int, float, str, bytes, list, dict."""
@@ -27,6 +28,8 @@ class Module:
 
     entities: Entities
     """The rows of this call; set before each `process`."""
+    world: World
+    """The whole module, of all versions, as the last tick committed it; set before each `process`."""
     catching_up: bool = False
     """True while recovered rows redo a tick."""
 

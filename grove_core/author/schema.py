@@ -21,7 +21,7 @@ ID = "id"
 ID_DTYPE = np.dtype("<i8")
 KINDS = "biuf"
 """The numpy kinds a column may have: booleans, integers and floats of 1 to 8 bytes."""
-RESERVED = frozenset({ID, "constant", "of", "spawn", "despawn", "fail"})
+RESERVED = frozenset({ID, "constant", "of", "own", "spawn", "despawn", "fail"})
 
 
 class Column(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ __all__ = [
     "equal_columns",
     "identity_hop",
     "migrator_hop",
+    "passing",
     "refuse_irreversible",
 ]
 
@@ -209,6 +210,23 @@ def migrator_hop(
     columns: dict[str, Origin] = dict.fromkeys(target.schema.names, Made(0))
     specs = f"=={source.version}", f"=={target.version}"
     return Hop(source, target, columns, (), *specs, joints=(joint,), module=module)
+
+
+def passing(names: Iterable[str], hops: Iterable[Hop]) -> dict[str, str]:
+    """Return the target's columns that are a column of the source, bit for bit, with that column's name.
+
+    Args:
+        names: the source's columns.
+        hops: the way.
+    """
+    passed = {name: name for name in names}
+    for hop in hops:
+        passed = {
+            name: passed[origin.source]
+            for name, origin in hop.columns.items()
+            if isinstance(origin, Passed) and origin.source in passed
+        }
+    return passed
 
 
 def refuse_irreversible(hops: Iterable[Hop]) -> None:

@@ -13,7 +13,8 @@ from grove_core.base.records import FaultKind
 from grove_core.runtime.adoption import remap
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.wire.messages import Idle, Mapped, Raised, Tick, Ticked
+from grove_core.runtime.world import show
+from grove_core.wire.messages import AskWorld, Idle, Mapped, Raised, Tick, Ticked
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
@@ -38,6 +39,8 @@ class Ask:
     loaded: LoadedVersion
     start: int
     stop: int
+    number: int = 0
+    """The tick it was sent in."""
     asked_at: float = 0.0
     """The monotonic time at which it was sent, in seconds."""
     reply: Ticked | None = None
@@ -57,7 +60,7 @@ class Ask:
 def send(order: Ask, number: int, dt: float, *, catching_up: bool) -> None:
     """Send an order. A worker that is gone is the order's problem, not an error."""
     worker = order.loaded.worker
-    order.asked_at = time.perf_counter()
+    order.number, order.asked_at = number, time.perf_counter()
     try:
         if worker is None:
             raise PeerDied("it has no worker")
@@ -118,14 +121,14 @@ def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> 
         return
     try:
         answer = worker.receive_now()
+        if answer is not None:
+            _take(order, answer)
+            return
     except PeerDied:
         problem = _death(order.loaded)
     except WorkerError as error:
         problem = Problem(FaultKind.WRONG_REPLY, error.message)
     else:
-        if answer is not None:
-            _take(order, answer)
-            return
         if descriptor != worker.pidfd:
             return
         problem = _death(order.loaded)
@@ -134,7 +137,11 @@ def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> 
 
 
 def _take(order: Ask, answer: object) -> None:
-    """File an answer under its order."""
+    """File an answer under its order; a version that looks at the world gets to see it.
+
+    Raises:
+        PeerDied, ProtocolError: it cannot be answered.
+    """
     if order.loaded.idle_asked and answers_idle(answer):
         order.loaded.idle_asked = False
     elif isinstance(answer, Mapped):
@@ -143,6 +150,8 @@ def _take(order: Ask, answer: object) -> None:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
     elif isinstance(answer, Ticked):
         order.reply = answer
+    elif isinstance(answer, AskWorld):
+        show(order.state, order.loaded, order.number, answer)
     elif isinstance(answer, Raised):
         order.problem = Problem(FaultKind.RAISE, f"{answer.where} raised {answer.error}", answer.traceback)
     else:

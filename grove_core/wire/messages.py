@@ -98,6 +98,51 @@ class Tick(Message, frozen=True):
     catching_up: bool
 
 
+class AskWorld(Message, frozen=True):
+    """While a tick is processed: show the last committed columns of the whole module."""
+
+    names: tuple[str, ...]
+    """Columns of the asking version."""
+    mapped: tuple[tuple[int, int], ...]
+    """What it has mapped already: arena and offset."""
+
+
+class Seen(Message, frozen=True):
+    """Where a column of other rows lies, for reading: in which arena, and where in it."""
+
+    arena: int
+    """A number that no other arena has."""
+    dtype: str
+    offset: int
+    length: int
+
+
+class Part(Message, frozen=True):
+    """Rows of one version, as the last tick committed them."""
+
+    rows: int
+    columns: tuple[Seen, ...]
+    """One for each name that was asked for."""
+
+
+class Show(Message, frozen=True):
+    """The answer to `AskWorld`. For each of `opened` a descriptor comes along, for reading only.
+
+    Where arenas that are not mapped yet are more than descriptors can come along, it is asked again.
+    """
+
+    parts: tuple[Part, ...]
+    own: int
+    """Which of the parts is the asking version's."""
+    opened: tuple[int, ...]
+
+
+class Hide(Message, frozen=True):
+    """The answer to `AskWorld` where it cannot be shown."""
+
+    reason: str
+
+
 class Spawned(Message, frozen=True):
     """Rows that a version asks for: raw column bytes in the schema's dtypes."""
 
@@ -240,5 +285,5 @@ class Exited(Message, frozen=True):
 
 ToZygote = Fork | Overflow
 FromZygote = Forked | Exited | Overflow
-ToWorker = Load | Prepare | Remap | Tick | RunMap | RunMigrator | AskIdle | Shutdown | Inject | Overflow
-ToEngine = Introduced | Ready | Mapped | Ticked | Idle | Given | Injected | Raised | Overflow
+ToWorker = Load | Prepare | Remap | Tick | Show | Hide | RunMap | RunMigrator | AskIdle | Shutdown | Inject | Overflow
+ToEngine = Introduced | Ready | Mapped | Ticked | AskWorld | Idle | Given | Injected | Raised | Overflow

@@ -16,6 +16,7 @@ from grove_core.author.entities import Entities
 from grove_core.author.lens import as_data
 from grove_core.author.module import Module
 from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
+from grove_core.author.world import World
 from grove_core.base.errors import PackageError, PeerDied, WorkerError
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import (
@@ -44,6 +45,7 @@ from grove_core.wire.messages import (
 )
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.mapping import run_map
+from grove_core.worker.seeing import Looking
 from grove_core.worker.views import map_columns, unmap_columns
 
 WARM_UP_ROWS = 8
@@ -69,7 +71,7 @@ def run(channel: Channel[ToWorker]) -> int:
         answer: Any
         try:
             if isinstance(message, Load):
-                hosted, answer = Hosted.load(message)
+                hosted, answer = Hosted.load(message, channel)
             elif isinstance(message, RunMigrator):
                 answer = _migrate(message, descriptors)
             elif hosted is None:
@@ -91,13 +93,14 @@ def run(channel: Channel[ToWorker]) -> int:
 class Hosted:
     """A version that was imported: its module object and its columns."""
 
-    def __init__(self, module: Module, schema: Schema, order: Load) -> None:
+    def __init__(self, module: Module, schema: Schema, order: Load, channel: Channel[ToWorker]) -> None:
         self.module = module
         self.schema = schema
         self.columns: Columns = {}
         self._slots: tuple[Slot, ...] = ()
         self._faults_allowed = order.faults_allowed
         self._injector = FaultInjector(schema)
+        self._looking = Looking(channel)
         self._keeps_document = _keeps_document(module)
         self._answers: dict[type, Callable[[Any], Any]] = {
             Tick: self._tick,
@@ -107,7 +110,7 @@ class Hosted:
         }
 
     @classmethod
-    def load(cls, order: Load) -> tuple[Hosted, Introduced]:
+    def load(cls, order: Load, channel: Channel[ToWorker]) -> tuple[Hosted, Introduced]:
         """Import a version, make its module, and introduce it."""
         if order.protocol != PROTOCOL:
             raise PackageError(
@@ -126,7 +129,7 @@ class Hosted:
             _keeps_document(module),
             type(module).is_idle is not Module.is_idle,
         )
-        return cls(module, schema, order), introduction
+        return cls(module, schema, order, channel), introduction
 
     def answer(self, message: Any, descriptors: list[int]) -> Any:
         """Do what a message says and return the answer."""
@@ -170,6 +173,7 @@ class Hosted:
         ids = np.arange(WARM_UP_ROWS, dtype=ID_DTYPE)
         ids.flags.writeable = False
         self.module.entities = Entities(self.schema, {ID: ids, **scratch})
+        self.module.world = World.of(self.schema, id=ids)
         self.module.process(WARM_UP_SECONDS)
 
     def _tick(self, order: Tick) -> Ticked:
@@ -177,11 +181,14 @@ class Hosted:
         rows = slice(order.start, order.stop)
         entities = Entities(self.schema, {name: column[rows] for name, column in self.columns.items()})
         module.entities = entities
+        module.world = World(self.schema.names, self._looking)
         module.catching_up = order.catching_up
+        self._looking.begin(rows)
         start = time.perf_counter()
         module.process(order.dt)
         self._injector.commit(order.number, entities)
         ms = (time.perf_counter() - start) * 1000
+        self._looking.end()
         document = None
         if module._document_changed:
             document = self._document()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from gamelogic_v3.pairs import Search
 
-__all__ = ["BLOCK", "GRAVITY", "HIGH", "LOW", "RADIUS", "GameLogic", "Pairs"]
+__all__ = ["BLOCK", "GRAVITY", "HIGH", "LOW", "RADIUS", "Among", "GameLogic", "Pairs"]
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 LOW, HIGH = 0.0, 1000.0
 """The field's bounds on both axes; they lie inside it."""
@@ -36,11 +38,20 @@ class Pairs(StrEnum):
     """Three times as fast, and compiled for some 0.7 s before the version is ready."""
 
 
+class Among(StrEnum):
+    """What the configuration's `among` may be: whom an entity can collide with."""
+
+    OWN = "own"
+    """Entities of this version, where they are after this tick's move."""
+    WORLD = "world"
+    """Entities of every version, where the last tick left them; so it does not depend on the split."""
+
+
 class GameLogic(Module):
     """Gravity, the move, then `collided`, all in float32 and in place.
 
     `vy += float32(9.8 * dt)`; `x += vx * float32(dt)`; `y += vy * float32(dt)`; `collided`: x or y lies
-    outside [0, 1000], or another entity has `dx*dx + dy*dy < r*r` with `r = float32(radius)`.
+    outside [0, 1000], or another entity has `dx*dx + dy*dy < r*r` with `r = float32(radius)`; see `Among`.
     """
 
     schema = Schema(x="f4", y="f4", vx="f4", vy="f4", collided="?", mass=Column("f4", default=1.0), constant=("vx",))
@@ -49,18 +60,21 @@ class GameLogic(Module):
     def __init__(self) -> None:
         self._radius = RADIUS
         self._has_neighbour = NUMPY
+        self._among = Among.OWN
         self._steps = np.empty(BLOCK, np.float32)
         self._beyond = np.empty(BLOCK, np.bool_)
 
     def initialize(self, config: Mapping[str, Any]) -> None:
-        """Take `radius` and `pairs`.
+        """Take `radius`, `pairs` and `among`.
 
         Raises:
-            ValueError: `radius` is no number, not finite in float32, or negative; `pairs` is not one of `Pairs`.
+            ValueError: `radius` is no number, not finite in float32, or negative; `pairs` is not one of `Pairs`, or
+                `among` not one of `Among`.
             ImportError: `pairs` is `numba`, which cannot be imported.
         """
         self._radius = _checked(config.get("radius", RADIUS))
-        self._has_neighbour = _search(config.get("pairs", Pairs.NUMPY))
+        self._has_neighbour = _search(_one_of(Pairs, config, "pairs", Pairs.NUMPY))
+        self._among = _one_of(Among, config, "among", Among.OWN)
 
     def process(self, dt: float) -> None:
         """Advance every entity by `dt` seconds, and mark those that collide now."""
@@ -77,7 +91,11 @@ class GameLogic(Module):
                 np.add(block, step, out=block)
                 mark |= np.less(block, LOW, out=beyond)
                 mark |= np.greater(block, HIGH, out=beyond)
-        collided |= self._has_neighbour(e.x, e.y, self._radius)
+        if self._among is Among.OWN:
+            collided |= self._has_neighbour(e.x, e.y, self._radius)
+        else:
+            world = self.world
+            collided |= self._has_neighbour(world.x, world.y, self._radius)[world.own]
 
 
 def _checked(radius: object) -> float:
@@ -87,10 +105,15 @@ def _checked(radius: object) -> float:
     return float(radius)  # type: ignore[arg-type]
 
 
-def _search(pairs: object) -> Search:
-    if pairs not in list(Pairs):
-        raise ValueError(f"the configuration's pairs must be one of {', '.join(Pairs)}, not {pairs!r}")
-    if pairs == Pairs.NUMPY:
+def _one_of(choices: type[Choice], config: Mapping[str, Any], name: str, default: Choice) -> Choice:
+    chosen = config.get(name, default)
+    if chosen not in list(choices):
+        raise ValueError(f"the configuration's {name} must be one of {', '.join(choices)}, not {chosen!r}")
+    return choices(chosen)
+
+
+def _search(pairs: Pairs) -> Search:
+    if pairs is Pairs.NUMPY:
         return NUMPY
     try:
         return compiled()

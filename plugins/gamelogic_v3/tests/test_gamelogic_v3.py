@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from grove_core import Add, Entities, Lens
+from grove_core import Add, Entities, Lens, World
 
 pytest.importorskip("gamelogic_v3", reason="gamelogic 3 is not installed")
 
@@ -105,6 +105,21 @@ def test_one_lens_leads_to_version_2():
 def test_an_unknown_way_to_search_is_refused(pairs):
     with pytest.raises(ValueError, match="pairs must be one of numpy, numba"):
         GameLogic().initialize({"pairs": pairs})
+
+
+@pytest.mark.parametrize("among", ["", "others", "World", None, 1, ["world"]])
+def test_unknown_others_are_refused(among):
+    with pytest.raises(ValueError, match="among must be one of own, world"):
+        GameLogic().initialize({"among": among})
+
+
+def test_among_the_world_it_collides_with_whoever_was_near_at_the_last_tick():
+    module = made({"among": "world"}, x=[5.0, 50.0], y=[5.0, 50.0], vx=[100.0, 0.0])
+    x, y = [5.2, 5.0, 50.0, 90.0], [5.0, 5.0, 50.0, 90.0]
+    module.world = World.of(GameLogic.schema, id=[9, 0, 1, 8], own=slice(1, 3), x=x, y=y)
+    module.process(1.0)
+    assert module.entities.x.tolist() == [105.0, 50.0]
+    assert module.entities.collided.tolist() == [True, False], "0 was near 9, and is far away by now"
 
 
 def test_without_numba_numpy_searches_and_asking_for_numba_says_what_to_install(monkeypatch):
