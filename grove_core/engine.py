@@ -18,6 +18,7 @@ from grove_core.base.clock import Clock, SystemClock
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.events import Event, EventKind
 from grove_core.base.records import (
+    Explanation,
     LoadReport,
     MigrationRecord,
     MigrationReport,
@@ -35,6 +36,7 @@ from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.settings import Settings
 from grove_core.runtime import loading, queries, split, unloading
 from grove_core.runtime.context import Context
+from grove_core.runtime.explaining import explain
 from grove_core.runtime.graphs import complete_graph
 from grove_core.runtime.mapping import new_state
 from grove_core.runtime.moves import settle
@@ -194,11 +196,19 @@ class MultiVersionEngine:
             state = self._state(module)
             return {version: state.weights.get(version, 0.0) for version in sorted(state.versions)}
 
-    def migrate_state(self, module: str, from_version: Requirement, to_version: Requirement) -> MigrationReport:
+    def migrate_state(
+        self, module: str, from_version: Requirement, to_version: Requirement, *, force: bool = False
+    ) -> MigrationReport:
         """Move every entity of one loaded version, and its weight, to another.
 
+        Args:
+            module: the module's name.
+            from_version: is empty afterwards.
+            to_version: gets them.
+            force: go also where nobody wrote a function for this direction: what rows carry is taken, else defaults.
+
         Raises:
-            NotFound, Refused, LensError: nothing moved.
+            NotFound, InvalidInput, Refused, LensError, PluginFailed: nothing moved.
         """
         with self._turns.take("migrate_state"):
             state = self._state(module)
@@ -210,7 +220,10 @@ class MultiVersionEngine:
                     version=source.version,
                 )
             complete_graph(self._context, state, self.versions)
-            return split.migrate_all(self._context, state, source, target)
+            way = state.graph.path(source.version, target.version)
+            if force:
+                way = tuple(hop.forced() for hop in way)
+            return split.migrate_all(self._context, state, source, target, way)
 
     def rollback(self, module: str, target_version: Requirement, max_downtime_ms: float = 1000.0) -> RollbackReport:
         """Move every entity of every other version back to `target_version`, which is loaded if it is not.
@@ -329,6 +342,15 @@ class MultiVersionEngine:
         """
         with self._turns.take("locate"):
             return queries.locate(self._state(module), _ids(module, ids))
+
+    def explain(self, module: str, id: int) -> Explanation:
+        """Tell why an entity is where it is; print the answer, or read its fields.
+
+        Raises:
+            UnknownEntity, InvalidInput: the id is not alive, or it is not one id.
+        """
+        with self._turns.take("explain"):
+            return explain(self._context, self._state(module), _ids(module, id))
 
     def pin(self, module: str, ids: ArrayLike, version: Requirement) -> int:
         """Fix entities to a loaded version; return how many had to move. Pins count towards a version's share.

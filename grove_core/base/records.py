@@ -158,6 +158,49 @@ class MigrationRecord:
     path: tuple[Version, ...]
     """The versions whose schemas the rows went through, both ends included."""
     ms: float
+    number: int
+    """The number of the change that this was part of, from 1 on: what one call moves has one number."""
+    forced: bool
+    """Whether no function led that way: what the rows carried was taken, else defaults."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an entity is in the version it is in. `print` it to read it as sentences."""
+
+    module: str
+    id: int
+    version: Version
+    role: Role
+    pinned: bool
+    number: int
+    """The number of the change that brought it there; 0 if it was born there."""
+    origin: Version | None
+    """The version it came from; None if it was born where it is."""
+    move: MigrationRecord | None
+    """The change that brought it there; None if it was born there, or the history does not hold that change."""
+    weight: float
+    """The version's, from 0 to 1."""
+    entities: int
+    """How many the version has."""
+    population: int
+    """How many the module has."""
+    router: str
+    """The name of the router that decides at the next split."""
+    carried: Mapping[Version, tuple[str, ...]]
+    """What the row carries and its version does not know: whose columns, and their names."""
+    at: float
+    """The clock's time of this answer."""
+    text: str
+    """All of it as plain sentences, one a line."""
+
+    @property
+    def share(self) -> float:
+        """The version's part of the module's entities, from 0 to 1."""
+        return self.entities / self.population
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True)
@@ -170,6 +213,8 @@ class MigrationReport:
     entities: int
     path: tuple[Version, ...]
     ms: float
+    forced: bool
+    """Whether no function led that way: what the rows carried was taken, else defaults."""
 
 
 @dataclass(frozen=True)

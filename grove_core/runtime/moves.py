@@ -9,7 +9,7 @@ interrupted in between.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -21,7 +21,7 @@ from packaging.version import Version
 from grove_core.author.schema import ID, Array, Columns
 from grove_core.base.records import MigrationRecord, MoveCause
 from grove_core.memory.table import Rows, length
-from grove_core.migration.plan import Hop, Passed
+from grove_core.migration.plan import Absent, Hop, Passed
 from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.adoption import give_up, plan, release
@@ -151,6 +151,7 @@ def move(
     rows: Rows,
     target: LoadedVersion,
     *,
+    way: tuple[Hop, ...] | None = None,
     pinned: bool | None = None,
 ) -> tuple[tuple[int, int], tuple[Hop, ...]]:
     """Have rows leave `source` for `target`, through the lenses between them; a rollback drops their pins.
@@ -164,15 +165,16 @@ def move(
         source: where they are.
         rows: which; ascending.
         target: where they go.
+        way: the hops from `source` to `target`; None for those that the lenses make.
         pinned: what they are afterwards; None keeps what they were.
 
     Returns:
         Their rows in the target, and the way they went.
 
     Raises:
-        NoLensPath, LensError, OutOfMemory: nothing has happened.
+        NoLensPath, MigrationRefused, LensError, OutOfMemory: nothing has happened.
     """
-    hops = state.graph.path(source.version, target.version)
+    hops = state.graph.path(source.version, target.version) if way is None else way
     origin, arrival = state.code(source.version), state.split_number
     if transaction.can_adopt(source, rows, target):
         left = source.store.empty(source.schema)
@@ -202,17 +204,17 @@ def move(
 def record(
     state: ModuleState,
     source: Version,
-    hops: Iterable[Hop],
+    hops: Sequence[Hop],
     entities: int,
     cause: MoveCause,
     at: float,
     began: float,
 ) -> MigrationRecord:
-    """Write a migration into the module's history. `began` is the monotonic time it began at."""
+    """Write a part of the latest change into the module's history. `began` is the monotonic time it began at."""
     path = (source, *(hop.target.version for hop in hops))
-    migration = MigrationRecord(
-        state.name, source, path[-1], at, cause, entities, path, (time.perf_counter() - began) * 1000
-    )
+    forced = entities > 0 and any(joint.there is Absent.FORCED for hop in hops for joint in hop.joints)
+    ms = (time.perf_counter() - began) * 1000
+    migration = MigrationRecord(state.name, source, path[-1], at, cause, entities, path, ms, state.split_number, forced)
     state.history.append(migration)
     return migration
 

@@ -159,18 +159,20 @@ def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
         loaded.table[PINNED][rows] = False
 
 
-def migrate_all(context: Context, state: ModuleState, source: LoadedVersion, target: LoadedVersion) -> MigrationReport:
-    """Move every entity of `source`, and its weight, to `target`.
+def migrate_all(
+    context: Context, state: ModuleState, source: LoadedVersion, target: LoadedVersion, way: tuple[Hop, ...]
+) -> MigrationReport:
+    """Move every entity of `source`, and its weight, to `target`; `way` leads there.
 
     Raises:
-        NoLensPath, LensError, OutOfMemory: nothing moved.
+        MigrationRefused, LensError, OutOfMemory: nothing moved.
     """
     began = time.perf_counter()
     state.split_number += 1
     count = source.count
     with Transaction(state) as transaction:
-        _, hops = move(transaction, state, source, slice(0, count), target)
-    migration = record(state, source.version, hops, count, MoveCause.MIGRATE, context.clock.now(), began)
+        move(transaction, state, source, slice(0, count), target, way=way)
+    migration = record(state, source.version, way, count, MoveCause.MIGRATE, context.clock.now(), began)
     hand_over(context, state, source.version, target.version)
     context.emit(
         EventKind.STATE_MIGRATED,
@@ -179,9 +181,12 @@ def migrate_all(context: Context, state: ModuleState, source: LoadedVersion, tar
         source=str(source.version),
         entities=count,
         path=[str(version) for version in migration.path],
+        forced=migration.forced,
         ms=round(migration.ms, 3),
     )
-    return MigrationReport(state.name, source.version, target.version, count, migration.path, migration.ms)
+    return MigrationReport(
+        state.name, source.version, target.version, count, migration.path, migration.ms, migration.forced
+    )
 
 
 def hand_over(context: Context, state: ModuleState, source: Version, target: Version) -> None:

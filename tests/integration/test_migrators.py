@@ -205,6 +205,10 @@ def test_one_way_only(open_engine: OpenEngine, install: Install) -> None:
     engine.migrate_state(MODULE, 1, 2)
     with pytest.raises(MigrationRefused, match="have a migrator accept this direction"):
         engine.migrate_state(MODULE, 2, 1)
+    assert engine.migrate_state(MODULE, 2, 1, force=True).forced
+    back = engine.entities(MODULE)
+    carried = dict(zip(back["id"].tolist(), zip(back["m"].tolist(), back["kept"].tolist(), strict=True), strict=True))
+    assert carried == {1: (pytest.approx(1.234), 4), 2: (2.5, 5), 3: (3.0, 6)}
 
 
 def test_one_that_raises_when_it_is_asked_is_passed_over(open_engine: OpenEngine, install: Install) -> None:
