@@ -38,6 +38,8 @@ class Row:
     """As version 3 knows it; `seen` is what it was when the row came."""
     seen: int = 0
     pinned: bool = False
+    came: tuple[int, str] | None = None
+    """From which version it came where it is, and why; None if it was born there."""
 
     @classmethod
     def born(cls, schema: int, values: Mapping[str, int]) -> Row:
@@ -171,11 +173,13 @@ class Module:
             self.rows[each].move(places[each])
         self._resume()
 
-    def move(self, ids: Iterable[int], to: int) -> None:
+    def move(self, ids: Iterable[int], to: int, cause: str) -> None:
         """Move entities; those that are there stay."""
-        for each in ids:
-            self.moved += self.rows[each].version != to
-            self.rows[each].move(to)
+        for row in (self.rows[each] for each in ids):
+            if row.version != to:
+                self.moved += 1
+                row.came = row.version, cause
+                row.move(to)
         self._resume()
 
     def end(self, ids: Iterable[int]) -> None:
@@ -186,7 +190,7 @@ class Module:
 
     def migrate(self, source: int, target: int) -> None:
         """Move all of one version, and its weight, to another."""
-        self.move(self.in_version(source), target)
+        self.move(self.in_version(source), target, "migrate")
         self.weights[target] = self.weights.get(target, Fraction(0)) + self.weights.pop(source, Fraction(0))
         if self.weights[target] == 1:
             self._entrust(target)
@@ -194,7 +198,7 @@ class Module:
     def rollback(self, target: int) -> None:
         """Go back to a version by hand; what failed and was left lying is given up."""
         sources = [version for version in self.loaded if version != target]
-        self._go_back(sources, target)
+        self._go_back(sources, target, "rollback")
         for version in sources:
             if self.loaded[version].noticed:
                 del self.loaded[version]
@@ -238,7 +242,7 @@ class Module:
         if self.loaded[version].alive:  # somebody went back to it meanwhile
             holder = version
         elif holder is not None:
-            self._go_back([version], holder)
+            self._go_back([version], holder, "fault")
             del self.loaded[version]
         elif self.loaded[version].restarts:
             self.paused = True
@@ -253,7 +257,7 @@ class Module:
         elif ids:
             self._process(holder, ids)
 
-    def _go_back(self, sources: list[int], target: int) -> None:
+    def _go_back(self, sources: list[int], target: int, cause: str) -> None:
         if target not in self.loaded:
             self.load(target)
         elif self.loaded[target].noticed:
@@ -262,7 +266,7 @@ class Module:
             ids = self.in_version(source)
             for each in ids:
                 self.rows[each].pinned = False
-            self.move(ids, target)
+            self.move(ids, target, cause)
             weight = self.weights.pop(source, Fraction(0))
             self.weights[target] = self.weights.get(target, Fraction(0)) + weight
         if self.stable in sources:

@@ -205,7 +205,7 @@ class EngineMachine(RuleBasedStateMachine):
         total = sum(weights.values())
         assert report.normalised_from == (None if total == 1 else pytest.approx(float(total)))
         for each in changed:
-            self.model.move([each], after[each])
+            self.model.move([each], after[each], "split")
 
     @precondition(lambda self: self.model.loaded)
     @rule(picks=PICKS, version=VERSIONS)
@@ -216,7 +216,7 @@ class EngineMachine(RuleBasedStateMachine):
                 self.do(lambda engine: engine.pin(LEDGER, ids, version))
             return
         self.do(lambda engine: engine.pin(LEDGER, ids, version))
-        self.model.move(ids, version)
+        self.model.move(ids, version, "pin")
         for each in ids:
             self.model.rows[each].pinned = True
 
@@ -295,6 +295,20 @@ class EngineMachine(RuleBasedStateMachine):
         for version in self.model.loaded:
             expected = {each: row.shown(version) for each, row in self.model.rows.items()}
             assert values_of(self.engine, version) == expected
+
+    @invariant()
+    def every_place_is_explained(self) -> None:
+        history = self.engine.migration_history(LEDGER) if self.model.loaded else []
+        for each, row in self.model.rows.items():
+            told = self.engine.explain(LEDGER, each)
+            assert (told.id, told.version.major, told.pinned) == (each, row.version, row.pinned)
+            assert (told.number == 0) == (told.move is None) == (row.came is None), "no history is that long"
+            if told.move is not None and told.origin is not None:
+                assert (told.origin.major, told.move.cause.value) == row.came
+                assert (told.move.from_version, told.move.to_version) == (told.origin, told.version)
+                assert told.move in history and told.move.number == told.number
+            assert str(told).startswith(f"{LEDGER} {each} is in {row.version}.0.0, ")
+        assert [record.number for record in history] == sorted(record.number for record in history)
 
     @invariant()
     def roles_and_weights_are_known(self) -> None:
