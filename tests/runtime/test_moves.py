@@ -260,7 +260,7 @@ def test_every_entity_keeps_its_place_in_exactly_one_version(scene: tuple[list[i
     counts, wanted = scene
     with world(*counts) as state:
         before = seen(state)
-        layouts = {version: loaded.table.layout for version, loaded in state.versions.items()}
+        layouts = {version: (loaded.table, loaded.table.layout) for version, loaded in state.versions.items()}
         ids = {(source, row): int(state.versions[source].table[ID][row]) for source, _, rows in wanted for row in rows}
         goes = {ids[source, row]: (source, target) for source, target, rows in wanted for row in rows}
         prepared(state, wanted).commit()
