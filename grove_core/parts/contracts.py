@@ -40,6 +40,11 @@ class Population:
     origin: NDArray[np.int32]
     """Index of the version it came from with that split, or `NEW`."""
 
+    @property
+    def size(self) -> int:
+        """The number of entities."""
+        return len(self.ids)
+
     def group(self, version: int) -> Group:
         """Return the entities whose `current` is `version`: an index into `versions`, or `NEW`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,10 @@ from grove_core.base.errors import InvalidInput
 from grove_core.parts.contracts import NEW, Group, Population
 
 Rows = NDArray[np.int64]
+LEVELS = 8
+"""So many splits are looked through one by one, from the latest back."""
+GUESS = 6.0
+"""How many standard deviations a guessed bound may be wrong by."""
 
 
 class Quota:
@@ -28,9 +33,9 @@ class Quota:
         Raises:
             InvalidInput: the quotas are not one a version, or their sum is not the number of entities.
         """
-        if len(quota) != len(population.versions) or int(quota.sum()) != len(population.ids):
+        if len(quota) != len(population.versions) or int(quota.sum()) != population.size:
             raise InvalidInput(
-                f"the quotas {quota.tolist()} do not share {len(population.ids)} entities out "
+                f"the quotas {quota.tolist()} do not share {population.size} entities out "
                 f"among {len(population.versions)} versions"
             )
         target = population.current.astype(np.int32)
@@ -74,21 +79,52 @@ def _latest(group: Group, count: int) -> Given:
     arrival, size = group.arrival, len(group.rows)
     if count == size:
         chosen = np.arange(size)
-    elif arrival.min() == arrival.max():
-        chosen = _lowest(group.keys, count)
     else:
-        edge = np.partition(arrival, size - count)[size - count]
+        edge = _edge(arrival, count)
         later, level = np.flatnonzero(arrival > edge), np.flatnonzero(arrival == edge)
         chosen = np.concatenate((later, level[_lowest(group.keys[level], count - len(later))]))
     return Given(group.rows[chosen], group.keys[chosen], group.origin(chosen))
 
 
+def _edge(arrival: NDArray[np.int64], count: int) -> int:
+    """Return the arrival of the first of the `count` that arrived last.
+
+    Most arrived together, with few splits: the maximum is found many times faster than an order statistic, and
+    np.partition is at its slowest where values are equal.
+    """
+    for _ in range(LEVELS):
+        edge = int(arrival.max())
+        earlier = arrival < edge
+        count -= len(arrival) - int(np.count_nonzero(earlier))
+        if count <= 0:
+            return edge
+        arrival = arrival[earlier]
+    return int(np.sort(arrival)[-count])
+
+
 def _lowest(keys: NDArray[np.uint64], count: int) -> Rows:
-    """Return the places of the `count` lowest keys, in no order."""
-    if count >= len(keys):
-        return np.arange(len(keys))
+    """Return the places of the `count` lowest keys, in no order.
+
+    Keys are hashes: between the lowest and the highest they lie evenly, so that the bound can be guessed, and only
+    what lies about it is partitioned.
+    """
+    size = len(keys)
+    if count >= size:
+        return np.arange(size)
+    low, high = int(keys.min()), int(keys.max())
+    margin = GUESS * math.sqrt(count * (size - count) / size) + GUESS
+    ends = (low + (high - low) * max(0.0, (count + side * margin) / size) for side in (-1, 1))
+    sure, out = (min(int(end), high) for end in ends)
+    below, about = (
+        np.flatnonzero(keys < np.uint64(sure)),
+        np.flatnonzero((keys >= np.uint64(sure)) & (keys <= np.uint64(out))),
+    )
+    missing = count - len(below)
+    if not 0 <= missing < len(about):  # not so even after all
+        below, about, missing = about[:0], np.arange(size), count
+    near = keys[about]
     # Keys are distinct, and to partition values is faster than to partition their indices.
-    return np.flatnonzero(keys < np.partition(keys, count)[count])
+    return np.concatenate((below, about[near < np.partition(near, missing)[missing]]))
 
 
 def _send_home(given: Given, room: NDArray[np.int64], target: NDArray[np.int32]) -> Given:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,7 @@ def quotas(weights: Sequence[float], population: int) -> NDArray[np.int64]:
     """
     if not weights or not all(math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
         raise InvalidWeights(f"weights must be finite, at least 0 and not all 0, not {list(weights)!r}")
-    exact = [Fraction(float(w)).limit_denominator(_DENOMINATOR) for w in weights]
+    exact = [_simplest(float(w)) for w in weights]
     # Weights that are all below the smallest fraction are taken as they are.
     exact = exact if any(exact) else [Fraction(float(w)) for w in weights]
     whole = sum(exact)
@@ -50,6 +51,11 @@ def quotas(weights: Sequence[float], population: int) -> NDArray[np.int64]:
     for position in by_remainder[: population - sum(counts)]:
         counts[position] += 1
     return np.array(counts, np.int64)
+
+
+@lru_cache(maxsize=1024)
+def _simplest(weight: float) -> Fraction:
+    return Fraction(weight).limit_denominator(_DENOMINATOR)
 
 
 def with_pins(

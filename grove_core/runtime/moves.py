@@ -20,8 +20,9 @@ from packaging.version import Version
 
 from grove_core.author.schema import ID, Array, Columns
 from grove_core.base.records import MigrationRecord, MoveCause
+from grove_core.memory.copying import copy
 from grove_core.memory.table import Rows, length
-from grove_core.migration.plan import Absent, Hop, Passed
+from grove_core.migration.plan import Absent, Hop, passing
 from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.adoption import give_up, plan, release
@@ -191,7 +192,7 @@ def move(
     start, stop = transaction.make_room(target, length(rows))
     store = transaction.store(target)
     places = {
-        before: store.table.rows(after, start, stop) for after, before in _passing(source.schema.names, hops).items()
+        before: store.table.rows(after, start, stop) for after, before in passing(source.schema.names, hops).items()
     }
     batch = migrate(_lift(source.store, source.schema.names, chosen, places), hops, state.open_runner)
     table = source.table
@@ -239,18 +240,6 @@ def _run(rows: Rows) -> Rows:
     return slice(int(rows[0]), int(rows[-1]) + 1)
 
 
-def _passing(names: Iterable[str], hops: Iterable[Hop]) -> dict[str, str]:
-    """Return the target's columns that are a column of the source, bit for bit, with that column's name."""
-    passing = {name: name for name in names}
-    for hop in hops:
-        passing = {
-            name: passing[origin.source]
-            for name, origin in hop.columns.items()
-            if isinstance(origin, Passed) and origin.source in passing
-        }
-    return passing
-
-
 def _lift(store: Store, names: Iterable[str], rows: Rows, places: Columns) -> Batch:
     """Copy rows out of a store; columns that have a place are copied right there."""
     table = store.table
@@ -260,7 +249,7 @@ def _lift(store: Store, names: Iterable[str], rows: Rows, places: Columns) -> Ba
         if isinstance(rows, slice):
             if place is None:
                 return table[name][rows].copy()
-            np.copyto(place, table[name][rows])
+            copy(place, table[name][rows])
             return place
         # The rows are within bounds; `clip` spares numpy a buffer and a check of each.
         return table[name].take(rows, out=place, mode="clip")
@@ -282,13 +271,13 @@ def _write(store: Store, rows: Newcomers, start: int, stop: int, written: Iterab
     for carried, values in batch.carried.items():
         if carried not in store.carried:
             store.carry(carried, values)
-    table.rows(ID, start, stop)[...] = rows.ids
+    copy(table.rows(ID, start, stop), rows.ids)
     table.rows(ARRIVAL, start, stop)[...] = rows.arrival
     table.rows(ORIGIN, start, stop)[...] = rows.origin
     table.rows(PINNED, start, stop)[...] = rows.pinned
     for name, column in batch.columns.items():
         if id(column) not in there:
-            table.rows(name, start, stop)[...] = column
+            copy(table.rows(name, start, stop), column)
     for carried, names in store.carried.items():
         _write_carried(store, names, batch.carried.get(carried), start, stop)
 
@@ -298,7 +287,7 @@ def _write_carried(store: Store, names: CarriedNames, values: CarriedValues | No
     if values is None:
         table.rows(names.valid, start, stop)[...] = False
         return
-    table.rows(names.valid, start, stop)[...] = values.valid
-    table.rows(names.value, start, stop)[...] = values.value
+    copy(table.rows(names.valid, start, stop), values.valid)
+    copy(table.rows(names.value, start, stop), values.value)
     if names.image is not None and values.image is not None:
-        table.rows(names.image, start, stop)[...] = values.image
+        copy(table.rows(names.image, start, stop), values.image)

@@ -45,6 +45,12 @@ class LivePopulation(Population):
         """Return the places in the population of a version's entities."""
         return slice(self._starts[version], self._starts[version + 1])
 
+    @property
+    def size(self) -> int:
+        """See `Population`."""
+        size: int = self._starts[-1]
+        return size
+
     def counts(self) -> NDArray[np.int64]:
         """Return how many entities are in each version."""
         counts: NDArray[np.int64] = np.diff(self._starts)

@@ -236,10 +236,10 @@ def _route(state: ModuleState, population: Population, quota: NDArray[np.int64])
             f"the router raised {type(error).__name__}: {error}", module=state.name, plugin=name
         ) from error
     count = len(population.versions)
-    if target.shape != population.ids.shape or target.dtype.kind not in "iu":
+    if target.shape != (population.size,) or target.dtype.kind not in "iu":
         raise PluginFailed(
             f"the router answered {target.dtype.name} of shape {target.shape}, not one index for each of "
-            f"{len(population.ids)} entities",
+            f"{population.size} entities",
             module=state.name,
             plugin=name,
         )

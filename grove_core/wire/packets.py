@@ -16,6 +16,7 @@ PACKET = 64 * 1024
 """The largest message that goes as a packet; the system refuses somewhat over 200 kB."""
 DESCRIPTORS = 4
 """How many descriptors a packet may bring."""
+TRUNCATED = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 ANCILLARY = socket.CMSG_SPACE(DESCRIPTORS * array.array("i").itemsize)
 FULL = "the peer does not read what it is sent: its queue is full"
 CUT_OFF = "a packet was cut off"
@@ -104,7 +105,7 @@ class Packets:
         except OSError as error:
             raise PeerDied(f"the peer is gone: {error.strerror}") from error
         descriptors = received(ancillary) if ancillary else []
-        if length and not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        if length and not flags & TRUNCATED:
             return self._buffer[:length], descriptors
         close_all(descriptors)
         raise ProtocolError(CUT_OFF) if length else PeerDied("the peer closed its end")
