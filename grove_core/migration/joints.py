@@ -123,13 +123,22 @@ def _migrate(joint: Joint, batch: Batch, hop: Hop, run: Runner) -> Outcome:
 
 
 def _force(joint: Joint, batch: Batch, hop: Hop) -> Outcome:
-    """Take what was carried for each column, else its default: nobody wrote a function."""
+    """Take what was carried for each column, else its default: nobody wrote a function.
+
+    Where a migrator would have been asked, a column that both versions have passes, as it does there.
+    """
+    before = hop.source.schema.dtypes if isinstance(joint.back, MigratorFunction) else {}
     columns: Columns = {}
     for name in joint.gives.values():
         spec = hop.target.schema[name]
-        kept = [*carried_before(name, batch, hop), *originals(name, joint.takes.values(), batch, hop)]
-        columns[name] = overlaid(np.full(batch.rows, spec.column.default, spec.dtype), kept)
-    return Outcome(columns, tuple(joint.takes.values()), tuple(columns))
+        kept = originals(name, joint.takes.values(), batch, hop)
+        if before.get(name) == spec.dtype:
+            columns[name] = overlaid(batch.columns[name], kept)
+        else:
+            default = np.full(batch.rows, spec.column.default, spec.dtype)
+            columns[name] = overlaid(default, [*carried_before(name, batch, hop), *kept])
+    consumed = (name for name in joint.takes.values() if columns.get(name) is not batch.columns[name])
+    return Outcome(columns, tuple(consumed), tuple(columns))
 
 
 def _everywhere(kept: Iterable[list[Kept]], rows: int) -> Mask:

@@ -151,7 +151,7 @@ def test_a_direction_that_is_not_accepted_is_irreversible_whichever_is_asked_fir
     assert {name: values.tolist() for name, values in forced.columns.items()} == {
         "x": [3, 1],
         "y": [4, 0],
-        "hp": [0, 0],
+        "hp": [1, 2],
         "name": [1 << 40, 2],
     }
     assert polar.ran == [V2]
