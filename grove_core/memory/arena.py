@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,22 @@ class Slot:
     offset: int
     length: int
 
+    def __hash__(self) -> int:
+        return self.offset
+
+
+class Views(dict[str, Array]):
+    """The arrays of slots, by the names of their columns; each is made when it is first asked for."""
+
+    def __init__(self, arena: Arena, slots: Mapping[str, Slot]) -> None:
+        super().__init__()
+        self._arena = arena
+        self._slots = slots
+
+    def __missing__(self, name: str) -> Array:
+        array = self[name] = self._arena.array(self._slots[name])
+        return array
+
 
 class Arena:
     """Memory for columns of up to `max_rows` rows each.
@@ -60,7 +76,8 @@ class Arena:
         """So many rows of every slot in use have pages."""
         self._mappings: list[tuple[int, mmap.mmap]] = []
         self._size = self._used = 0
-        self._arrays: dict[Slot, Array] = {}
+        self._arrays: dict[Slot, Array | None] = {}
+        """The slots in use, and the arrays of those that were asked for."""
         self._backed: dict[int, int] = {}
         """Byte offset of a slot -> bytes of it that have pages."""
         self._free: list[Slot] = []
@@ -96,19 +113,22 @@ class Arena:
         for slot in slots:
             self._back(slot, self.capacity)
         self._free = free
-        for slot in slots:
-            self._arrays[slot] = self._view(slot)
+        self._arrays.update(dict.fromkeys(slots))
         return slots
 
     def free(self, slots: Iterable[Slot]) -> None:
         """Give slots up; their pages stay for whoever is given them next."""
         for slot in slots:
-            if self._arrays.pop(slot, None) is not None:
+            if slot in self._arrays:
+                del self._arrays[slot]
                 self._free.append(slot)
 
     def array(self, slot: Slot) -> Array:
         """Return all `max_rows` rows of a slot; what lies beyond the capacity has no pages yet."""
-        return self._arrays[slot]
+        array = self._arrays[slot]
+        if array is None:
+            array = self._arrays[slot] = self._view(slot)
+        return array
 
     def reserve(self, rows: int) -> None:
         """Make room for `rows` rows in all; their pages exist afterwards, so that writing cannot fail.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.author.schema import ID, ID_DTYPE, Array
-from grove_core.memory.arena import Arena, Slot
+from grove_core.memory.arena import Arena, Slot, Views
 from grove_core.memory.table import Table
 
 GENERATIONS = 2
@@ -40,7 +40,7 @@ class Snapshot:
         self.tick = tick
         self.count = count
         self.layout = layout
-        self._arrays = {name: arena.array(slot) for name, slot in slots.items()}
+        self._arrays = Views(arena, self.slots)
         self._names = tuple(name for name in slots if name != ID)
 
     def __getitem__(self, name: str) -> Array:

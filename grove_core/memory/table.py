@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from grove_core.author.schema import Array
 from grove_core.base.ways import MemoryKind
-from grove_core.memory.arena import Arena, Slot
+from grove_core.memory.arena import Arena, Slot, Views
 
 Rows = NDArray[np.int64] | slice
 """Row numbers, or a run of rows with a start and a stop: a copy of a run is many times faster than a gather."""
@@ -37,7 +37,7 @@ class Table:
         self.count = count
         self.layout = layout
         """Changes whenever a row comes, goes or changes its place."""
-        self._arrays = {name: arena.array(slot) for name, slot in slots.items()}
+        self._arrays = Views(arena, self.slots)
 
     @classmethod
     def make(
@@ -111,6 +111,7 @@ class Table:
             tail = np.ones(total - remaining, np.bool_)
             tail[gone[gone >= remaining] - remaining] = False
             movers = np.flatnonzero(tail)
-            for array in self._arrays.values():
+            for name in self.slots:
+                array = self._arrays[name]
                 array[holes] = array[remaining:total].take(movers)
         return remaining

@@ -7,6 +7,7 @@ old before anything else may write there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -54,10 +55,10 @@ def plan(
     origin: int,
     pinned: bool | None,
 ) -> Adoption:
-    """Lay the source's arena out for the target. Nobody sees anything of it yet.
+    """Lay the source's arena out for the target. Nobody sees anything of it yet, and no worker maps what is written.
 
     Args:
-        source: gives all its rows; its worker is dead, or has let go of them.
+        source: gives all its rows.
         left: the empty store it has afterwards.
         target: has no rows.
         hops: the way from one to the other.
@@ -124,18 +125,24 @@ def remap(worker: Worker, store: Store, schema: Schema) -> None:
         os.close(read_only)
 
 
-def release(loaded: LoadedVersion, left: Store) -> bool:
-    """Have a version's worker map `left` and let go of what it had; tell whether it certainly did.
+def let_go(loaded: LoadedVersion, left: Store) -> None:
+    """Tell a version's worker to map `left` in place of what it has; `has_let_go` says what came of it."""
+    if loaded.worker is not None:
+        loaded.mapped = left
+        with contextlib.suppress(WorkerError):  # nor will it answer
+            remap(loaded.worker, left, loaded.schema)
 
-    A worker that does not is killed, and the next tick finds it dead.
+
+def has_let_go(loaded: LoadedVersion) -> bool:
+    """Wait until a worker certainly let go of what it had; False if it did not, and could not be killed either.
+
+    One that was killed is found dead by the next tick.
     """
     worker = loaded.worker
     if worker is None:  # its death was made sure of when it was given up
         return True
     end = time.monotonic() + RELEASE_SECONDS
     try:
-        remap(worker, left, loaded.schema)
-        loaded.mapped = left
         while not isinstance(worker.receive(max(0.0, end - time.monotonic())), Mapped):
             loaded.idle_asked = False  # only a late answer to that question can lie before it
     except WorkerError:

@@ -25,7 +25,7 @@ from grove_core.memory.table import Rows, length
 from grove_core.migration.plan import Absent, Hop, passing
 from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
-from grove_core.runtime.adoption import give_up, plan, release
+from grove_core.runtime.adoption import give_up, has_let_go, let_go, plan
 from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState
 from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED, CarriedNames, Store
 
@@ -179,15 +179,17 @@ def move(
     origin, arrival = state.code(source.version), state.split_number
     if transaction.can_adopt(source, rows, target):
         left = source.store.empty(source.schema)
-        if release(source, left):
-            try:
-                adoption = plan(source, left, target, hops, state.open_runner, arrival, origin, pinned)
-            except BaseException:
-                left.close()
-                raise
+        let_go(source, left)  # and while it does, the memory is laid out
+        try:
+            adoption = plan(source, left, target, hops, state.open_runner, arrival, origin, pinned)
+        except BaseException:
+            has_let_go(source)
+            left.close()
+            raise
+        if has_let_go(source):
             transaction.adopt(adoption)
             return (0, source.count), hops
-        left.close()
+        give_up(adoption, source.store)
     chosen = _run(rows)
     start, stop = transaction.make_room(target, length(rows))
     store = transaction.store(target)
