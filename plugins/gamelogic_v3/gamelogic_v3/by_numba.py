@@ -13,6 +13,10 @@ import numpy as np
 
 from gamelogic_v3.pairs import INSIDE, PAD, REACH, SHIFT, WINDOW, Flags, Grid, Keys, Points, Search
 
+DIGIT = 11
+"""How many bits are sorted by at a time: 16 KiB of counters stay in the nearest cache."""
+DIGITS = (1 << DIGIT) - 1
+
 
 def compiled() -> Search:
     """Import numba and compile the search; together this takes about 0.7 s.
@@ -27,18 +31,22 @@ def compiled() -> Search:
     along = (keys, integer, points, points, numba.float32, numba.boolean[::1])
     return looping(
         numba.njit(integer(*in_cells))(pack),
+        numba.njit(numba.void(keys, keys, integer, integer))(sort),
         numba.njit(numba.void(*along))(walk),
     )
 
 
-def looping(pack: Any, walk: Any) -> Search:
-    """Make a search of this file's two loops, compiled or as they stand."""
+def looping(pack: Any, sort: Any, walk: Any) -> Search:
+    """Make a search of this file's loops, compiled or as they stand."""
 
     def pack_grid(x: Points, y: Points, grid: Grid, columns: Keys, strips: Keys) -> int:
         near: int = pack(x, y, grid.left, grid.bottom, grid.per_unit, grid.stride, grid.bits, columns, strips)
         return near
 
-    return Search(pack_grid, walk)
+    def sort_places(keys: Keys, grid: Grid) -> None:
+        sort(keys, np.empty_like(keys), grid.bits, grid.places.bit_length())
+
+    return Search(pack_grid, sort_places, walk)
 
 
 def pack(
@@ -53,16 +61,39 @@ def pack(
     strips: Keys,
 ) -> int:
     """Write all keys by columns and those near an edge by strips; see `Search.pack`."""
-    near = 0
+    near = PAD
     for i in range(len(x)):
         across = int((float(x[i]) - left) * per_unit)
         up = int((float(y[i]) - bottom) * per_unit) << SHIFT
-        columns[i] = (((across >> SHIFT) * stride + up + (across & INSIDE)) << bits) | i
+        columns[PAD + i] = (((across >> SHIFT) * stride + up + (across & INSIDE)) << bits) | i
         across += REACH
         # Written in any case, and written over where it is far from an edge: that is faster than a branch.
         strips[near] = (((across >> SHIFT) * stride + up + (across & INSIDE)) << bits) | i
         near += across & INSIDE < 2 * REACH
-    return near
+    return near - PAD
+
+
+def sort(keys: Keys, spare: Keys, first: int, bits: int) -> None:
+    """Sort keys by `bits` of their bits, from the bit `first` up, a digit after the other; `spare` is used up.
+
+    Radix sort: np.sort takes six times as long over 100,000 places.
+    """
+    source, target = keys, spare
+    digits = -(-bits // DIGIT)
+    for digit in range(digits):
+        shift = first + digit * DIGIT
+        ends = np.zeros((1 << DIGIT) + 1, np.int64)
+        for i in range(len(source)):
+            ends[((source[i] >> shift) & DIGITS) + 1] += 1
+        for value in range(DIGITS):
+            ends[value + 1] += ends[value]
+        for i in range(len(source)):
+            value = (source[i] >> shift) & DIGITS
+            target[ends[value]] = source[i]
+            ends[value] += 1
+        source, target = target, source
+    if digits % 2:
+        keys[:] = spare
 
 
 def walk(keys: Keys, bits: int, x: Points, y: Points, limit: np.float32, found: Flags) -> None:

@@ -14,18 +14,18 @@ CHUNK = 1 << 16
 
 def pack(x: Points, y: Points, grid: Grid, columns: Keys, strips: Keys) -> int:
     """Write all keys by columns and those near an edge by strips; see `Search.pack`."""
-    near = 0
+    near = PAD
     for start in range(0, len(x), BLOCK):
         stop = min(start + BLOCK, len(x))
         across = _cells(x[start:stop], grid.left, grid.per_unit)
         up = _cells(y[start:stop], grid.bottom, grid.per_unit)
         index = np.arange(start, stop)
-        columns[start:stop] = _keys(across, up, index, grid)
+        columns[PAD + start : PAD + stop] = _keys(across, up, index, grid)
         across += REACH
         edge = np.flatnonzero((across & INSIDE) < 2 * REACH)
         strips[near : near + len(edge)] = _keys(across.take(edge), up.take(edge), index.take(edge), grid)
         near += len(edge)
-    return near
+    return near - PAD
 
 
 def _cells(positions: Points, lowest: float, per_unit: float) -> Indices:
@@ -126,5 +126,10 @@ def _close(dx: Points, dy: Points, limit: np.float32) -> Flags:
     return close
 
 
-NUMPY = Search(pack, walk)
+def sort(keys: Keys, grid: Grid) -> None:
+    """Sort whole keys, with the index inside: that takes half as long as `argsort`."""
+    keys.sort()
+
+
+NUMPY = Search(pack, sort, walk)
 """The search for neighbours by numpy alone."""

@@ -58,8 +58,13 @@ class Grid:
     """From a place to the same one in the next column; it keeps columns out of each other's reach."""
     bits: int
     """How many bits of a key hold the index."""
-    fits: bool
-    """Whether keys can hold both."""
+    places: int
+    """So many places there are."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether keys can hold a place and an index."""
+        return self.places << self.bits <= FAR // 2
 
     @classmethod
     def over(cls, x: Points, y: Points, radius: float) -> Grid:
@@ -69,7 +74,7 @@ class Grid:
         columns = (int((float(x.max()) - left) * per_unit) + REACH >> SHIFT) + 1
         stride = int((float(y.max()) - bottom) * per_unit) + REACH + 1 << SHIFT
         bits = len(x).bit_length()
-        return cls(left, bottom, per_unit, stride, bits, columns * stride << bits <= FAR // 2)
+        return cls(left, bottom, per_unit, stride, bits, columns * stride)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ class Search:
 
     pack: Callable[[Points, Points, Grid, Keys, Keys], int]
     """`pack(x, y, grid, columns, strips)` writes the keys of all points by columns and those of the points near an
-    edge by strips, both in any order from the start of the array, and returns how many the latter are."""
+    edge by strips, both in any order from `PAD` on, and returns how many the latter are."""
+    sort: Callable[[Keys, Grid], None]
+    """`sort(keys, grid)` puts keys in the order of their places."""
     walk: Callable[[Keys, int, Points, Points, np.float32, Flags], None]
     """`walk(keys, bits, x, y, limit, found)` goes along sorted keys and marks who is close to somebody."""
 
@@ -112,8 +119,8 @@ class Search:
         columns, strips = np.empty((2, len(x) + 2 * PAD), np.int64)
         near = self.pack(x, y, grid, columns, strips)
         for keys in (columns, strips[: near + 2 * PAD]):
-            keys[-2 * PAD : -PAD], keys[-PAD:] = -FAR, FAR
-            keys.sort()  # with the index inside: sorting values takes half as long as `argsort`
+            keys[:PAD], keys[-PAD:] = -FAR, FAR
+            self.sort(keys[PAD:-PAD], grid)
             yield keys
 
 

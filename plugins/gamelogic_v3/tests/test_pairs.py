@@ -18,7 +18,9 @@ from gamelogic_v3.pairs import Grid, spread
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
 MAKERS = {
     "numpy": lambda: NUMPY,
-    "loops": lambda: by_numba.looping(by_numba.pack, by_numba.walk),  # what numba compiles, run by Python
+    "loops": lambda: by_numba.looping(
+        by_numba.pack, by_numba.sort, by_numba.walk
+    ),  # what numba compiles, run by Python
     "numba": by_numba.compiled,
 }
 
