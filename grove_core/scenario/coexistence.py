@@ -37,7 +37,7 @@ class Coexistence:
     Args:
         entities: how many live in the module, at least 1.
         fault: what v2 does wrong at 100 s.
-        settings: the engine's.
+        settings: the engine's; if None, the defaults with a deadline for ticks that fits so many entities.
         plugins: further plugins of the engine.
         clock: the engine's clock, at 0 or before; the run sets it.
         pace: called before each tick with its simulated time; returns when the tick is due. Default: at once.
@@ -66,13 +66,13 @@ class Coexistence:
             raise InvalidInput(
                 f"entities and ticks_per_second must be at least 1, not {entities} and {ticks_per_second}"
             )
-        self._settings = Settings() if settings is None else settings
+        self._settings = Settings(tick_deadline_ms=deadline_ms(entities)) if settings is None else settings
         self._plugins = plugins
         self._clock = ManualClock() if clock is None else clock
         self._pace: Pace = _at_once if pace is None else pace
         self._after_tick: AfterTick = _unobserved if after_tick is None else after_tick
         self._isolation = isolation
-        self._seen = Seen(entities, ticks_per_second, fault, phases())
+        self._seen = Seen(entities, ticks_per_second, fault, phases(), tick_deadline_ms=self._settings.tick_deadline_ms)
 
     def run(self) -> Result:
         """Play the phases. One that meets a `GroveError` ends the run; its message stands in the phase."""
@@ -98,6 +98,16 @@ class Coexistence:
         return Result.of(self._seen)
 
 
+def deadline_ms(entities: int) -> float:
+    """Return how long a version may take for a tick with this population, where nobody chose it.
+
+    The engine's default, 250 ms, up to 500,000 entities, then 0.5 ms a thousand: version 3 looks for neighbours among
+    half of a million in some 60 ms, and a busy machine makes four times as much of it. At most 750 ms, since a lag is
+    seen only when the deadline has passed, and the downtime of its rollback must stay below a second.
+    """
+    return min(750.0, max(Settings().tick_deadline_ms, entities / 2000))
+
+
 class Realtime:
     """A pace at which a simulated second lasts a second; ticks that are late catch up."""
 
@@ -112,15 +122,27 @@ class Realtime:
         time.sleep(max(0.0, self._start + seconds - now))
 
 
-def run_command(entities: int, fault: InjectedKind, realtime: bool, json_path: Path | None, settings: Settings) -> int:
+def run_command(
+    entities: int,
+    fault: InjectedKind,
+    realtime: bool,
+    json_path: Path | None,
+    settings: Settings | None,
+    ticks_per_second: int = TICKS_PER_SECOND,
+) -> int:
     """Run it for the command line: text on standard output, a bar on a terminal, JSON where it is asked for.
 
     Returns:
         The exit code: 0 if it passed, 1 if it failed or the JSON could not be written.
     """
-    with _quiet(), _progress() as after_tick:
+    with _quiet(), _progress(ticks_per_second) as after_tick:
         result = Coexistence(
-            entities, fault, settings, pace=Realtime() if realtime else None, after_tick=after_tick
+            entities,
+            fault,
+            settings,
+            pace=Realtime() if realtime else None,
+            ticks_per_second=ticks_per_second,
+            after_tick=after_tick,
         ).run()
     # A terminal that cannot show a check mark shows a question mark, rather than ending in a traceback.
     encoding = sys.stdout.encoding or "utf-8"
@@ -146,7 +168,7 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[AfterTick | None]:
+def _progress(ticks_per_second: int) -> Iterator[AfterTick | None]:
     """Show a bar while the run lasts, on a terminal; elsewhere nothing."""
     if not sys.stderr.isatty():
         yield None
@@ -155,7 +177,7 @@ def _progress() -> Iterator[AfterTick | None]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     plan = phases()
-    total = plan[-1].stop * TICKS_PER_SECOND
+    total = plan[-1].stop * ticks_per_second
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -165,7 +187,7 @@ def _progress() -> Iterator[AfterTick | None]:
         task = progress.add_task(plan[0].name, total=total)
 
         def show(engine: DebugEngine, ticks: int) -> None:
-            phase = next((p for p in plan if ticks <= p.stop * TICKS_PER_SECOND), plan[-1])
+            phase = next((p for p in plan if ticks <= p.stop * ticks_per_second), plan[-1])
             progress.update(task, completed=ticks, description=phase.name)
 
         yield show

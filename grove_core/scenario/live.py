@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.debug import DebugEngine
+from grove_core.scenario.frame_clock import FrameClock, Shares, read_shares, waited_ms
+from grove_core.scenario.frames import Cause
 from grove_core.scenario.isolation_check import Finding, OwnSlot, OwnTable, inspect
 from grove_core.scenario.metrics import CANARY_PERCENT, UNUSED_SECONDS
 from grove_core.scenario.reference import FIELD, Reference
@@ -85,6 +88,7 @@ class LiveRun:
         self._pace = pace
         self._after_tick = after_tick
         self._ticks = 0
+        self._frame = FrameClock()
         self._versions: dict[int, Version] = {}
         self._phase = seen.phases[0]
         self._reference = Reference(np.zeros(0, np.int64), {n: np.zeros(0, np.float32) for n in _MOTION})
@@ -110,7 +114,8 @@ class LiveRun:
     def _baseline(self) -> Counts:
         self._load(1)
         self._spawn()
-        self._engine.enable_auto_gc(MODULE, UNUSED_SECONDS)
+        with self._frame.call():
+            self._engine.enable_auto_gc(MODULE, UNUSED_SECONDS)
         self._tick_until(self._phase.stop)
         self._seen.baseline = self._metrics(1)
         return {1: self._seen.entities}
@@ -135,7 +140,8 @@ class LiveRun:
     def _rollback(self) -> Counts:
         expected = {1: self._seen.entities}
         seconds = 1.0 + self._settings.tick_deadline_ms / 1000
-        self._engine.inject_fault(MODULE, self._versions[2], self._seen.fault, seconds=seconds)
+        with self._frame.call(Cause.LOSS):
+            self._engine.inject_fault(MODULE, self._versions[2], self._seen.fault, seconds=seconds)
         self._tick()
         self._seen.recovered = self._look(expected)
         self._tick_until(self._phase.stop)
@@ -154,7 +160,8 @@ class LiveRun:
         return exact_shares(self._seen.entities, THREE_WAY)
 
     def _load(self, major: int) -> None:
-        report = self._engine.load_module_version(MODULE, major)
+        with self._frame.call(Cause.LOAD):
+            report = self._engine.load_module_version(MODULE, major)
         self._versions[major] = report.version
         self._phase.loads.append(LoadSeen(major, report.ms))
         self._count_versions()
@@ -165,12 +172,14 @@ class LiveRun:
         ids = np.arange(self._seen.entities)
         columns = {name: random.uniform(*_MOTION[name], len(ids)).astype(np.float32) for name in _MOTION}
         self._reference = Reference(ids, columns)
-        self._engine.spawn(MODULE, id=ids, **columns)
+        with self._frame.call(Cause.SPAWN):
+            self._engine.spawn(MODULE, id=ids, **columns)
 
     def _split(self, percent: Counts) -> None:
         """Set a split, count what became of it, and tell the reference."""
         weights: dict[Requirement, float] = {self._versions[major]: part / 100 for major, part in percent.items()}
-        report = self._engine.set_traffic_split(MODULE, weights)
+        with self._frame.call(Cause.SPLIT):
+            report = self._engine.set_traffic_split(MODULE, weights)
         counts = self._counts(self._locate())
         counts = {major: counts.get(major, 0) for major in counts.keys() | percent.keys()}
         second = self._ticks // self._seen.ticks_per_second
@@ -186,8 +195,12 @@ class LiveRun:
         now = self._ticks / seen.ticks_per_second
         self._pace(now)
         self._clock.set(now)
-        report = self._engine.tick(1 / seen.ticks_per_second)
+        before = self._shares()
+        with self._frame.call():
+            report = self._engine.tick(1 / seen.ticks_per_second)
         self._ticks += 1
+        waited = waited_ms(os.getpid(), before, self._shares())
+        phase.frames.append(self._frame.end(now, report, waited))
         phase.tick_ms.append(report.ms)
         phase.faults.extend(report.faults)
         phase.rollbacks.extend(report.rollbacks)
@@ -200,6 +213,9 @@ class LiveRun:
             self._count_versions()
         self._reference.tick(1 / seen.ticks_per_second)
         self._after_tick(self._engine, self._ticks)
+
+    def _shares(self) -> Shares:
+        return read_shares((os.getpid(), *self._engine.workers(MODULE).values()))
 
     def _locate(self) -> NDArray[np.int64]:
         """Ask which version every entity has, and tell the reference; returns the major numbers."""

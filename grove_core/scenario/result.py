@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from grove_core.scenario.metrics import Assertion, Metric, Metrics, Threshold, judge, measure, thresholds
+from grove_core.scenario.frame_report import frames_document
+from grove_core.scenario.metrics import Assertions, Metric, Metrics, Threshold, judge, measure, thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ class Result:
     seen: Seen
     metrics: Metrics
     thresholds: dict[Metric, Threshold]
-    assertions: dict[Assertion, bool]
+    assertions: Assertions
 
     @classmethod
     def of(cls, seen: Seen) -> Result:
@@ -30,8 +31,8 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether every assertion holds."""
-        return all(self.assertions.values())
+        """Whether every assertion holds that says something about this run."""
+        return all(held for held in self.assertions.values() if held is not None)
 
     @property
     def verdict(self) -> str:
@@ -40,13 +41,16 @@ class Result:
 
     def document(self) -> dict[str, Any]:
         """Return it for JSON."""
-        frames = {label(major): ms for major, ms in sorted(self.seen.frame_ms.items())}
+        compared = {label(major): ms for major, ms in sorted(self.seen.frame_ms.items())}
         return {
             "result": self.verdict,
             "entities": self.seen.entities,
-            "metrics": {**self.metrics, "performance_comparison": frames or None},
+            "ticks_per_second": self.seen.ticks_per_second,
+            "tick_deadline_ms": self.seen.tick_deadline_ms,
+            "metrics": {**self.metrics, "performance_comparison": compared or None},
             "thresholds": {name: threshold.document() for name, threshold in self.thresholds.items()},
             "assertions": self.assertions,
+            "frames": frames_document(self.seen),
             "phases": [_phase_document(phase) for phase in self.seen.phases],
         }
 

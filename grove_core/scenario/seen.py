@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from grove_core.base.records import Fault, RollbackReport, UnloadReport, VersionMetrics
+    from grove_core.scenario.frames import Frame
     from grove_core.wire.messages import InjectedKind
 
 Counts = Mapping[int, int]
@@ -122,6 +124,8 @@ class PhaseSeen:
     stop: int
     """Simulated seconds."""
     tick_ms: list[float] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    """One a tick."""
     loads: list[LoadSeen] = field(default_factory=list)
     splits: list[SplitSeen] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -151,6 +155,8 @@ class Seen:
     ticks_per_second: int
     fault: InjectedKind
     phases: list[PhaseSeen]
+    tick_deadline_ms: float | None = None
+    """How long the engine let a version take for a tick."""
     recovered: Check | None = None
     """The look at every entity right after the tick with the injected fault."""
     migration_ms: list[float] = field(default_factory=list)
@@ -170,6 +176,11 @@ class Seen:
     def ticks(self) -> int:
         """All ticks that were done."""
         return sum(len(phase.tick_ms) for phase in self.phases)
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Every frame, in order."""
+        return list(chain.from_iterable(phase.frames for phase in self.phases))
 
     @property
     def splits(self) -> Iterator[SplitSeen]:

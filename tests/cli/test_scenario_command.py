@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from grove_core.cli.main import main
+from grove_core.cli.scenario import coexistence
+from grove_core.scenario.coexistence import TICKS_PER_SECOND
 
 
 def scenario(*arguments: object) -> Result:
@@ -27,6 +29,7 @@ def test_the_scenarios_are_listed() -> None:
         ["--entities", "0"],
         ["--entities", "many"],
         ["--fault", "flood"],
+        ["--ticks-per-second", "0"],
         ["--settings", "/nowhere/grove.toml"],
         ["extra"],
     ],
@@ -43,3 +46,19 @@ def test_settings_that_do_not_fit_are_told_with_their_file(tmp_path: Path) -> No
     result = scenario("coexistence", "--settings", path)
     assert result.exit_code == 2
     assert result.stderr == f"Error: {path}: tick_deadline_ms must be above 0, not -1.0\n"
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_how_many_ticks_a_second_has_can_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    result = scenario("coexistence", "--entities", 10, "--ticks-per-second", 2, "--json", path)
+    assert "10 entities, 2 ticks a simulated second" in result.stdout
+    document = json.loads(path.read_text("utf-8"))
+    assert document["ticks_per_second"] == 2
+    assert [phase["ticks"] for phase in document["phases"]] == [20, 80, 80, 20, 40, 60]
+    assert document["frames"]["all"]["count"] == 300
+
+
+def test_without_the_option_there_are_as_many_as_the_scenario_has_by_itself() -> None:
+    option = next(option for option in coexistence.params if option.name == "ticks_per_second")
+    assert option.default == TICKS_PER_SECOND

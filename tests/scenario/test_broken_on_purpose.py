@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from grove_core.base.records import Stage
 from grove_core.parts.discovery import records_in
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings
 from grove_core.scenario.coexistence import Coexistence
+from grove_core.scenario.frames import Cause, loads_and_losses, ordinary, worst
 from grove_core.scenario.metrics import Assertion, Metric
 from grove_core.scenario.report import render
 from grove_core.scenario.seen import Phase
@@ -151,12 +154,20 @@ class Hasty(Never):
         return [u.version for u in uses if u.idle_since is not None and now - u.idle_since >= self.threshold / 2]
 
 
+class Slow:
+    """A router that takes its time."""
+
+    def route(self, population: Population, quota: NDArray[np.int64]) -> NDArray[np.int32]:
+        time.sleep(0.03)
+        return np.repeat(np.arange(len(quota), dtype=np.int32), quota)
+
+
 class Parts:
     """A plugin that registers the parts above."""
 
     @hookimpl
     def grove_register_routers(self) -> Mapping[str, Any]:
-        return {"sloppy": Sloppy}
+        return {"sloppy": Sloppy, "slow": Slow}
 
     @hookimpl
     def grove_register_gc_policies(self) -> Mapping[str, Any]:
@@ -415,3 +426,65 @@ def test_no_crashes_a_kill_in_the_canary_loses_no_entity() -> None:
     check = result.seen.phases[Phase.CANARY].check
     assert check is not None
     assert (check.lost, check.right) == (0, 100)
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_frames_in_time(instead: Callable[..., object]) -> None:
+    result = run(plugins=[instead("2.0.1", V2, process="time.sleep(0.03 if len(e) == 10 else 0)")])
+    others = [assertion for assertion in Assertion if assertion is not Assertion.FRAMES_IN_TIME]
+    text = assert_broken(result, Assertion.FRAMES_IN_TIME, *others)
+    p99 = result.metrics[Metric.FRAME_OWN_P99_MS]
+    assert p99 is not None
+    assert p99 > 29, "the wait to wake up from the sleep is taken off"
+    for frame in worst(ordinary(result.seen.frames)):
+        assert frame.stages[Stage.WORK] > 30, "it says where the time went"
+    assert result.document()["frames"]["over_budget"] >= 239, "every tick of the canary but the one with its load"
+    assert "took 16.7 ms or longer" in text
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_one_late_frame_is_reported_and_fails_nothing(instead: Callable[..., object]) -> None:
+    lines = "self.n = getattr(self, 'n', 0) + (len(e) == 10); time.sleep(0.1 if len(e) == 10 and self.n == 61 else 0)"
+    result = run(plugins=[instead("2.0.1", V2, process=lines)])
+    assert result.assertions[Assertion.FRAMES_IN_TIME] is True, render(result)
+    reported = result.metrics[Metric.FRAME_WORST_MS]
+    assert reported is not None
+    assert reported > 100
+    assert any(frame.second == 20.0 and frame.ms > 100 for frame in worst(ordinary(result.seen.frames)))
+    assert "(reported; budget: < 16.7ms) ⚠" in render(result)
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_a_slow_load_is_shown_and_is_against_no_budget(instead: Callable[..., object]) -> None:
+    result = run(plugins=[instead("2.0.1", V2, initialize="time.sleep(0.15)")])
+    assert result.assertions[Assertion.FRAMES_IN_TIME] is True, render(result)
+    shown = {frame.second: frame for frame in loads_and_losses(result.seen.frames)}
+    assert list(shown) == [0.0, 10.0, 100.0, 120.0]
+    assert shown[10.0].ms - shown[10.0].tick_ms > 150
+    assert " 10.00s" in render(result)
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_what_a_split_takes_before_the_tick_is_in_its_frame() -> None:
+    result = run(settings=Settings(router=Choice("slow")), plugins=[Parts()])
+    splits = [frame for frame in ordinary(result.seen.frames) if Cause.SPLIT in frame.causes]
+    assert [frame.second for frame in splits] == [50.0, 60.0, 70.0, 80.0]
+    assert all(frame.ms - frame.tick_ms > 30 for frame in splits)
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_what_the_program_does_between_ticks_is_in_no_frame() -> None:
+    def dawdle(engine: DebugEngine, ticks: int) -> None:
+        if ticks % 300 == 0:
+            time.sleep(2)
+
+    result = run(after_tick=dawdle)
+    assert max(frame.ms for frame in result.seen.frames) < 2000
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_a_loss_that_nobody_planned_is_among_the_frames_that_are_shown() -> None:
+    result = run(after_tick=killing(2, 20))
+    (lost,) = (frame for frame in result.seen.frames if frame.second == 20.0)
+    assert lost.causes == (Cause.LOSS,), "v1 was loaded still"
+    assert lost in loads_and_losses(result.seen.frames)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grove_core.base.errors import InvalidInput
+from grove_core.base.records import Stage
 from grove_core.base.ways import MemoryKind
 from grove_core.parts.settings import Choice, Settings
-from grove_core.scenario.coexistence import Coexistence, Realtime, run_command
-from grove_core.scenario.metrics import FAULT_SEEN, Assertion, Metric
+from grove_core.scenario.coexistence import Coexistence, Realtime, deadline_ms, run_command
+from grove_core.scenario.frames import Cause
+from grove_core.scenario.metrics import BUDGETED_ENTITIES, FAULT_SEEN, Assertion, Metric
 from grove_core.scenario.report import render
 from grove_core.scenario.seen import Phase
 from grove_core.wire.messages import InjectedKind
@@ -29,6 +31,18 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.needs(1, 2, 3), pytest.mark.timeout(300)]
 SLOW_TICKS = 6
 """Ticks a simulated second, so that a run of 150 s takes few."""
+HAPPENED = {
+    0.0: (Cause.LOAD, Cause.SPAWN),
+    10.0: (Cause.LOAD, Cause.SPLIT),
+    50.0: (Cause.SPLIT,),
+    60.0: (Cause.SPLIT,),
+    70.0: (Cause.SPLIT,),
+    80.0: (Cause.SPLIT,),
+    90.0: (Cause.COLLECTION,),
+    100.0: (Cause.LOAD, Cause.LOSS),
+    120.0: (Cause.LOAD, Cause.SPLIT),
+}
+"""What happens in which frame, by the simulated time of its tick."""
 
 
 def said(result: Result) -> str:
@@ -44,6 +58,8 @@ def test_it_passes_with_every_fault(fault: InjectedKind) -> None:
     assert result.metrics[Metric.GC_TRIGGER_TIME_S] == 10.0
     assert result.metrics[Metric.CANARY_ACCURACY] == 10.0
     assert "✗" not in said(result)
+    happened = {frame.second: frame.causes for frame in result.seen.frames if frame.causes}
+    assert happened == HAPPENED
 
 
 def test_it_passes_without_memfd_and_packets() -> None:
@@ -64,7 +80,7 @@ def test_it_passes_without_forks_but_for_the_time_that_an_interpreter_takes() ->
 def test_it_passes_at_60_hz() -> None:
     result = Coexistence().run()
     assert result.passed, said(result)
-    assert result.seen.ticks == 9000
+    assert result.seen.ticks == len(result.seen.frames) == 9000
     counts = [phase.check.counts for phase in result.seen.phases if phase.check]
     assert counts == [{1: 100}, {1: 90, 2: 10}, {1: 0, 2: 100}, {2: 100}, {1: 100}, {1: 20, 2: 30, 3: 50}]
     assert [dict(split.counts) for split in result.seen.splits] == [
@@ -84,6 +100,43 @@ def test_any_number_of_entities_is_shared_out_exactly(entities: int) -> None:
     result = Coexistence(entities, ticks_per_second=SLOW_TICKS).run()
     assert result.passed, said(result)
     assert ("Entities are whole" in said(result)) == (entities < 10)
+
+
+def test_a_frame_is_its_tick_and_what_came_before_it() -> None:
+    seen = Coexistence(ticks_per_second=SLOW_TICKS).run().seen
+    for frame, reported in zip(seen.frames, (ms for phase in seen.phases for ms in phase.tick_ms), strict=True):
+        assert sum(frame.stages.values()) <= reported <= frame.tick_ms <= frame.ms
+        assert set(frame.stages) == set(Stage)
+        if not {Cause.SPAWN, Cause.SPLIT, Cause.LOSS} & set(frame.causes):
+            assert frame.ms == frame.tick_ms, "there was nothing but the tick"
+    loads = {0.0: 0, 10.0: 1, 120.0: 5}
+    for frame in seen.frames:
+        if frame.second in loads:
+            loaded = sum(load.ms for load in seen.phases[loads[frame.second]].loads)
+            assert frame.ms - frame.tick_ms >= loaded
+
+
+@pytest.mark.parametrize(
+    ("entities", "ms"), [(1, 250), (100_000, 250), (500_000, 250), (1_000_000, 500), (1 << 24, 750)]
+)
+def test_the_deadline_of_a_tick_grows_with_the_population(entities: int, ms: float) -> None:
+    assert deadline_ms(entities) == ms
+
+
+def test_a_deadline_that_was_chosen_is_kept_and_either_is_shown() -> None:
+    result = Coexistence(5, settings=Settings(tick_deadline_ms=300), ticks_per_second=1).run()
+    assert "A version may take 300 ms for a tick (tick_deadline_ms)" in said(result)
+    assert result.document()["tick_deadline_ms"] == 300
+    assert "may take 250 ms" in said(Coexistence(5, ticks_per_second=1).run())
+
+
+def test_it_passes_with_more_than_the_budgets_are_for() -> None:
+    result = Coexistence(BUDGETED_ENTITIES + 1, ticks_per_second=1).run()
+    assert result.assertions[Assertion.FRAMES_IN_TIME] is None
+    assert result.passed, said(result)
+    assert "decides nothing for 100001 entities" in said(result)
+    assert result.document()["assertions"]["frames_in_time"] is None
+    assert result.document()["frames"]["all"]["count"] == 150
 
 
 def test_the_routers_of_the_specification_will_do_for_a_hundred() -> None:
@@ -147,8 +200,18 @@ Outcome = tuple[subprocess.CompletedProcess[str], dict[str, Any]]
 def test_the_command_passes_and_writes_what_was_asked_for(outcome: Outcome) -> None:
     done, document = outcome
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list(document) == ["result", "entities", "metrics", "thresholds", "assertions", "phases"]
-    assert (document["result"], document["entities"]) == ("PASSED", 100)
+    assert list(document) == [
+        "result",
+        "entities",
+        "ticks_per_second",
+        "tick_deadline_ms",
+        "metrics",
+        "thresholds",
+        "assertions",
+        "frames",
+        "phases",
+    ]
+    assert (document["result"], document["entities"], document["tick_deadline_ms"]) == ("PASSED", 100, 250)
     assert document["assertions"] == {
         "multi_version_loading": True,
         "canary_deployment_accurate": True,
@@ -160,6 +223,7 @@ def test_the_command_passes_and_writes_what_was_asked_for(outcome: Outcome) -> N
         "traffic_routing_precise": True,
         "total_entities_constant": True,
         "no_crashes": True,
+        "frames_in_time": True,
     }
 
 
@@ -194,15 +258,50 @@ def test_metrics_are_percent_and_have_their_thresholds(outcome: Outcome) -> None
         "gc_time_ms": {"below": 100},
         "multi_version_count": {"target": 3},
         "total_entities": {"target": 100},
+        "frame_own_p99_ms": {"below": 8},
+        "frame_p99_ms": {"below": 8, "binding": False},
+        "frame_worst_ms": {"below": 16.7, "binding": False},
     }
     assert thresholds == limits
     assert set(metrics) == {*limits, "performance_comparison"}
     for name, limit in limits.items():
+        if not limit.get("binding", True):
+            continue
         assert metrics[name] < limit.get("below", float("inf"))
         assert metrics[name] > limit.get("above", float("-inf"))
     frames = metrics["performance_comparison"]
     assert list(frames) == ["v1", "v2", "v3"]
     assert all(ms > 0 for ms in frames.values())
+
+
+def test_the_frames_are_told_with_what_happened_in_them(outcome: Outcome) -> None:
+    frames = outcome[1]["frames"]
+    spread = {"count", "p50_ms", "p99_ms", "max_ms"}
+    assert list(frames) == [
+        "all",
+        "without_load_or_loss",
+        "without_load_or_loss_or_waits",
+        "by_cause",
+        "over_budget",
+        "over_budget_without_waits",
+        "worst",
+        "loads_and_losses",
+    ]
+    assert (frames["all"]["count"], frames["without_load_or_loss"]["count"]) == (9000, 8996)
+    assert {cause: told["count"] for cause, told in frames["by_cause"].items()} == {
+        "tick_only": 8991,
+        "load": 4,
+        "spawn": 1,
+        "split": 6,
+        "loss": 1,
+        "collection": 1,
+    }
+    assert all(set(told) == spread for told in (frames["all"], *frames["by_cause"].values()))
+    assert frames["without_load_or_loss"]["p99_ms"] == outcome[1]["metrics"]["frame_p99_ms"]
+    assert [frame["ms"] for frame in frames["worst"]] == sorted((f["ms"] for f in frames["worst"]), reverse=True)
+    assert [frame["second"] for frame in frames["loads_and_losses"]] == [0, 10, 100, 120]
+    for frame in (*frames["worst"], *frames["loads_and_losses"]):
+        assert list(frame["stages"]) == ["checkpoint", "work", "commit", "collect"]
 
 
 def test_phases_tell_their_seconds_ticks_and_counts(outcome: Outcome) -> None:
@@ -233,6 +332,8 @@ def test_the_text_says_the_same(outcome: Outcome) -> None:
         "4. Traffic redirected",
         "against v1",
         "METRICS SUMMARY",
+        "FRAMES",
+        "Every frame with a load or a loss",
         "✓ multi_version_loading (3 versions loaded)",
     ):
         assert said_so in text
