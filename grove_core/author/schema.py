@@ -88,6 +88,7 @@ class Schema:
         )
         self.names: tuple[str, ...] = tuple(spec.name for spec in self.specs)
         self._by_name = {spec.name: spec for spec in self.specs}
+        self._dtypes = {spec.name: spec.dtype for spec in self.specs}
 
     @classmethod
     def of(cls, specs: Sequence[ColumnSpec]) -> Schema:
@@ -120,8 +121,8 @@ class Schema:
 
     @property
     def dtypes(self) -> dict[str, np.dtype[Any]]:
-        """Column name -> numpy dtype."""
-        return {spec.name: spec.dtype for spec in self.specs}
+        """Column name -> numpy dtype; not to be written."""
+        return self._dtypes
 
     def conform(self, given: Mapping[str, ArrayLike], rows: int | None = None) -> tuple[int, Columns]:
         """Turn what a caller gave into columns of this schema; what is missing gets its default.

@@ -11,9 +11,9 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from grove_core.author.schema import Array
@@ -27,12 +27,13 @@ MAP_NORESERVE = 0x4000
 GROWTH = 1.5
 """An arena that grows gets at least this many times the rows it had, so that spawns are cheap on average."""
 
+NO_FILE, CLOSED = -2, -1
+
 COLUMNS = 32
 """Address space is taken for so many columns of 8 bytes at least: a mapping costs a system call and a descriptor."""
 
 
-@dataclass(frozen=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """Where a column lies in the file: its dtype, byte offset, and length of address space."""
 
     dtype: np.dtype[Any]
@@ -59,13 +60,12 @@ class Views(dict[str, Array]):
 class Arena:
     """Memory for columns of up to `max_rows` rows each.
 
+    Its file is made when it is first needed: laying columns out is arithmetic, and many arenas never get a row.
+
     Args:
         name: what /proc shows for it.
         max_rows: the largest population.
         kind: what kind of file it is.
-
-    Raises:
-        OutOfMemory: the system gives no file.
     """
 
     def __init__(self, name: str, max_rows: int, kind: MemoryKind = MemoryKind.MEMFD) -> None:
@@ -74,33 +74,28 @@ class Arena:
         self.kind = kind
         self.capacity = 0
         """So many rows of every slot in use have pages."""
+        self._file = NO_FILE
         self._mappings: list[tuple[int, mmap.mmap]] = []
-        self._size = self._used = 0
+        """Where each begins, and it."""
+        self._size = self._used = self._mapped = 0
+        """Bytes of address space: laid out in all, given to slots, and mapped already."""
         self._arrays: dict[Slot, Array | None] = {}
         """The slots in use, and the arrays of those that were asked for."""
         self._backed: dict[int, int] = {}
         """Byte offset of a slot -> bytes of it that have pages."""
         self._free: list[Slot] = []
-        try:
-            self.descriptor = create(kind, name)
-        except OSError as error:
-            raise OutOfMemory(f"there is no file for {name}: {error.strerror}") from error
-        try:
-            seal(self.descriptor, kind)
-        except BaseException:
-            self.close()
-            raise
 
     def allocate(self, dtypes: Sequence[np.dtype[Any]]) -> list[Slot]:
         """Return a slot for each dtype. What lies in it is undefined.
 
         Raises:
-            OutOfMemory: no address space or pages; nothing was allocated.
+            OutOfMemory: no pages; nothing was allocated.
         """
         lengths = [self._length(dtype.itemsize) for dtype in dtypes]
         free, slots = list(self._free), []
         if sum(lengths) > self._size - self._used:
-            self._map(max(sum(lengths), COLUMNS * self._length(8)))
+            self._used = self._size  # a slot lies in one mapping
+            self._size += max(sum(lengths), COLUMNS * self._length(8))
         for dtype, length in zip(dtypes, lengths, strict=True):
             fitting = next((slot for slot in free if slot.length == length), None)
             if fitting is None:
@@ -134,7 +129,7 @@ class Arena:
         """Make room for `rows` rows in all; their pages exist afterwards, so that writing cannot fail.
 
         Raises:
-            OutOfMemory: more than `max_rows`, or no pages are left.
+            OutOfMemory: more than `max_rows`, or no file, address space or pages are left.
         """
         if rows <= self.capacity:
             return
@@ -142,11 +137,23 @@ class Arena:
             raise OutOfMemory(
                 f"{self.name} would have {rows} rows, and {self.max_rows} are reserved; raise max_entities"
             )
+        self._map()
         per_page = PAGE // min((slot.dtype.itemsize for slot in self._arrays), default=PAGE)
         wanted = min(self.max_rows, max(rows, int(self.capacity * GROWTH), per_page))
         for slot in self._arrays:
             self._back(slot, wanted)
         self.capacity = wanted
+
+    @property
+    def descriptor(self) -> int:
+        """The file's descriptor, long enough for every slot; below 0 once it is closed.
+
+        Raises:
+            OutOfMemory: the system gives no file or address space.
+        """
+        if self._file != CLOSED:
+            self._map()
+        return self._file
 
     def read_only_descriptor(self) -> int:
         """Open the file once more, for reading only: what is mapped by it can never be made writable."""
@@ -159,18 +166,17 @@ class Arena:
 
     @property
     def bytes(self) -> int:
-        """The pages it holds, in bytes, as the system counts them; 0 once it is closed."""
-        return 0 if self.descriptor < 0 else pages(self.descriptor)
+        """The pages it holds, in bytes, as the system counts them; 0 where it has no file, or is closed."""
+        return 0 if self._file < 0 else pages(self._file)
 
     def close(self) -> int:
         """Give back every page and return how many bytes that were, measured before and after.
 
         Pages go first, so that they come back even where somebody still holds a view; such a view reads zeros.
         """
-        if self.descriptor < 0:
-            return 0
         before = self.bytes
-        punch(self.descriptor, 0, self._size)
+        if self._file >= 0:
+            punch(self._file, 0, self._mapped)
         returned = before - self.bytes
         self.abandon()
         return returned
@@ -185,26 +191,34 @@ class Arena:
             except BufferError:
                 continue  # a view is still held somewhere; the mapping goes with it
         self._mappings.clear()
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-        self.descriptor = -1
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = CLOSED
 
     def _length(self, itemsize: int) -> int:
         return -(-self.max_rows * itemsize // PAGE) * PAGE
 
-    def _map(self, length: int) -> None:
-        """Make the file so much longer, and map what is new."""
-        start = self._used = self._size  # a slot lies in one mapping
+    def _map(self) -> None:
+        """Map what was laid out and is not mapped yet."""
+        length = self._size - self._mapped
+        if not length:
+            return
         try:
-            os.ftruncate(self.descriptor, start + length)
-            mapping = mmap.mmap(self.descriptor, length, mmap.MAP_SHARED | MAP_NORESERVE, offset=start)
+            if self._file == NO_FILE:
+                self._file = create(self.kind, self.name)
+                seal(self._file, self.kind)
+            os.ftruncate(self._file, self._size)
+            mapping = mmap.mmap(self._file, length, mmap.MAP_SHARED | MAP_NORESERVE, offset=self._mapped)
         except (OSError, ValueError, OverflowError) as error:
-            raise OutOfMemory(f"cannot map {length} bytes for {self.name}: {error}") from error
+            raise OutOfMemory(
+                f"cannot map {length} bytes for {self.name}, room for {self.max_rows} rows (max_entities): {error}"
+            ) from error
         mapping.madvise(mmap.MADV_DONTFORK)
-        self._mappings.append((start, mapping))
-        self._size += length
+        self._mappings.append((self._mapped, mapping))
+        self._mapped = self._size
 
     def _view(self, slot: Slot) -> Array:
+        self._map()
         start, mapping = next(one for one in reversed(self._mappings) if one[0] <= slot.offset)
         return np.frombuffer(mapping, slot.dtype, self.max_rows, slot.offset - start)
 
@@ -213,8 +227,9 @@ class Arena:
         have, wanted = self._backed.get(slot.offset, 0), rows * slot.dtype.itemsize
         if wanted <= have:
             return
+        self._map()
         try:
-            os.posix_fallocate(self.descriptor, slot.offset + have, wanted - have)
+            os.posix_fallocate(self._file, slot.offset + have, wanted - have)
         except OSError as error:
             raise OutOfMemory(f"no pages for {rows} rows of {self.name}: {error.strerror}") from error
         self._backed[slot.offset] = wanted

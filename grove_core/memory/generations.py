@@ -105,9 +105,6 @@ class Generations:
         Args:
             arena: the table's.
             columns: the columns that a worker may write.
-
-        Raises:
-            OutOfMemory: no address space or pages.
         """
         every = {ID: ID_DTYPE, **columns}
         slots = iter(arena.allocate(list(every.values()) * GENERATIONS))

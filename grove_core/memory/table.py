@@ -43,34 +43,29 @@ class Table:
     def make(
         cls, name: str, columns: Mapping[str, np.dtype[Any]], max_rows: int, kind: MemoryKind = MemoryKind.MEMFD
     ) -> Self:
-        """Make an empty table in an arena of its own.
-
-        Raises:
-            OutOfMemory: no address space.
-        """
+        """Make an empty table in an arena of its own."""
         arena = Arena(name, max_rows, kind)
-        try:
-            return cls(arena, dict(zip(columns, arena.allocate(list(columns.values())), strict=True)))
-        except BaseException:
-            arena.close()
-            raise
+        return cls(arena, dict(zip(columns, arena.allocate(list(columns.values())), strict=True)))
 
     def add(self, columns: Mapping[str, np.dtype[Any]]) -> None:
         """Add further columns; rows that are there hold zeros in them.
 
         Raises:
-            OutOfMemory: no address space or pages; nothing was added.
+            OutOfMemory: no pages; nothing was added.
         """
         for name, slot in zip(columns, self.arena.allocate(list(columns.values())), strict=True):
-            array = self.arena.array(slot)
-            array[: self.count] = 0
-            self.slots[name], self._arrays[name] = slot, array
+            if self.count:
+                self.arena.array(slot)[: self.count] = 0
+            self.slots[name] = slot
+            self._arrays.pop(name, None)
 
     def __contains__(self, name: object) -> bool:
         return name in self.slots
 
     def __getitem__(self, name: str) -> Array:
         """Return the live rows of a column, a view of shape (count,)."""
+        if not self.count:  # and perhaps no memory yet
+            return np.empty(0, self.slots[name].dtype)
         return self._arrays[name][: self.count]
 
     def rows(self, name: str, start: int, stop: int) -> Array:

@@ -79,7 +79,7 @@ class _Walk:
 
     def __init__(self, source: Schema, declared_by: Version) -> None:
         self.origins: dict[str, Origin] = {name: Passed(name) for name in source.names}
-        self.dtypes: dict[str, DType] = source.dtypes
+        self.dtypes: dict[str, DType] = dict(source.dtypes)
         self.added: dict[str, Scalar | None] = {}
         self.dropped: list[str] = []
         self.joints: list[Joint] = []

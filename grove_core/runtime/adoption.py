@@ -117,6 +117,7 @@ def remap(worker: Worker, store: Store, schema: Schema) -> None:
 
     Raises:
         PeerDied, ProtocolError: see `Worker.send`.
+        OutOfMemory: the store has no file yet, and the system gives none.
     """
     read_only = store.arena.read_only_descriptor()
     try:
@@ -125,12 +126,12 @@ def remap(worker: Worker, store: Store, schema: Schema) -> None:
         os.close(read_only)
 
 
-def let_go(loaded: LoadedVersion, left: Store) -> None:
-    """Tell a version's worker to map `left` in place of what it has; `has_let_go` says what came of it."""
+def let_go(loaded: LoadedVersion) -> None:
+    """Tell a version's worker to let go of its columns; `has_let_go` says what came of it."""
     if loaded.worker is not None:
-        loaded.mapped = left
+        loaded.mapped = None
         with contextlib.suppress(WorkerError):  # nor will it answer
-            remap(loaded.worker, left, loaded.schema)
+            loaded.worker.send(Remap(()))
 
 
 def has_let_go(loaded: LoadedVersion) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -35,7 +34,8 @@ from grove_core.runtime.state import (
     ModuleState,
 )
 from grove_core.runtime.store import Store
-from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready
+from grove_core.wire.channel import close_all
+from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
 
 Answer = TypeVar("Answer")
 
@@ -134,14 +134,12 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         MigrationRefused: it has a document, and does not take the one there is.
     """
-    store = loaded.store
-    slots = store.worker_slots(loaded.schema)
     document, giver = _document_for(state, loaded)
-    read_only = store.arena.read_only_descriptor()
+    slots, descriptors = _columns_of(loaded)
     try:
-        worker.send(Prepare(slots, loaded.config, document, str(giver)), [store.arena.descriptor, read_only])
+        worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
     finally:
-        os.close(read_only)
+        close_all(descriptors[1:])
     ready = _answer(worker, deadline, "initialised and warmed", Ready)
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
@@ -152,8 +150,16 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
     loaded.document = ready.document
     loaded.worker = worker
-    loaded.mapped = store
+    loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False
+
+
+def _columns_of(loaded: LoadedVersion) -> tuple[tuple[Slot, ...], list[int]]:
+    """Return what its worker is to map, and the descriptors of that, the second to be closed; nothing without rows."""
+    if not loaded.count:
+        return (), []
+    arena = loaded.store.arena
+    return loaded.store.worker_slots(loaded.schema), [arena.descriptor, arena.read_only_descriptor()]
 
 
 def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:

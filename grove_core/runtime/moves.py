@@ -179,7 +179,7 @@ def move(
     origin, arrival = state.code(source.version), state.split_number
     if transaction.can_adopt(source, rows, target):
         left = source.store.empty(source.schema)
-        let_go(source, left)  # and while it does, the memory is laid out
+        let_go(source)  # and while it does, the memory is laid out
         try:
             adoption = plan(source, left, target, hops, state.open_runner, arrival, origin, pinned)
         except BaseException:

@@ -58,7 +58,7 @@ class LoadedVersion:
     worker: Worker | None = None
     """None once it has failed and was not yet replaced."""
     mapped: Store | None = None
-    """The store whose columns the worker was told to map; another one than `store` after an adoption."""
+    """The store whose columns the worker was told to map; another one than `store`, or None, until it is ticked."""
     document: bytes | None = None
     idle_since: float | None = None
     restarts: int = 0

@@ -51,18 +51,10 @@ class Store:
 
     @classmethod
     def make(cls, name: str, schema: Schema, max_rows: int, kind: MemoryKind = MemoryKind.MEMFD) -> Self:
-        """Make an empty store.
-
-        Raises:
-            OutOfMemory: no address space.
-        """
+        """Make an empty store; it takes memory once it gets a row."""
         table = Table.make(name, {ID: ID_DTYPE, **schema.dtypes, **ENGINE_COLUMNS}, max_rows, kind)
-        try:
-            mutable = {spec.name: spec.dtype for spec in schema.specs if not spec.constant}
-            return cls(table, Generations.make(table.arena, mutable), {})
-        except BaseException:
-            table.arena.close()
-            raise
+        mutable = {spec.name: spec.dtype for spec in schema.specs if not spec.constant}
+        return cls(table, Generations.make(table.arena, mutable), {})
 
     @property
     def arena(self) -> Arena:
@@ -70,11 +62,7 @@ class Store:
         return self.table.arena
 
     def empty(self, schema: Schema) -> Store:
-        """Make an empty store in memory of the same kind.
-
-        Raises:
-            OutOfMemory: no address space.
-        """
+        """Make an empty store in memory of the same kind."""
         return Store.make(self.arena.name, schema, self.arena.max_rows, self.arena.kind)
 
     def close(self) -> int:

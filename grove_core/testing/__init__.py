@@ -1,4 +1,4 @@
-"""Level 8: for those who write parts: each contract as a class of tests. Needs pytest and hypothesis."""
+"""Level 7: for those who write parts: each contract as a class of tests. Needs pytest and hypothesis."""
 
 from grove_core.testing.isolations import IsolationConformance
 from grove_core.testing.migrators import MigratorConformance, endpoint

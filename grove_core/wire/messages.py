@@ -60,7 +60,8 @@ class Slot(Message, frozen=True):
 class Prepare(Message, frozen=True):
     """Map the columns, initialise, warm up, take over a document.
 
-    Two descriptors come with it: the table for reading and writing, and the table for reading only.
+    Two descriptors come with it: the table for reading and writing, and the table for reading only. Where there are no
+    rows there is nothing to map, and none come.
     """
 
     slots: tuple[Slot, ...]
@@ -79,7 +80,7 @@ class Ready(Message, frozen=True):
 
 
 class Remap(Message, frozen=True):
-    """Let go of the columns, and map these in their place. Descriptors come with it as with `Prepare`."""
+    """Let go of the columns, and map these in their place, if there are any. Descriptors come as with `Prepare`."""
 
     slots: tuple[Slot, ...]
 

@@ -48,6 +48,8 @@ from grove_core.worker.mapping import run_map
 from grove_core.worker.seeing import Looking
 from grove_core.worker.views import map_columns, unmap_columns
 
+NOTHING = -1
+"""What stands for a descriptor where there is nothing to map."""
 WARM_UP_ROWS = 8
 WARM_UP_SECONDS = 1 / 60
 STAGES: dict[type, str] = {
@@ -141,7 +143,7 @@ class Hosted:
             return run_map(self.module.lenses, message, *descriptors)
         return self._answers[type(message)](message)
 
-    def _prepare(self, order: Prepare, writable: int, read_only: int) -> Ready:
+    def _prepare(self, order: Prepare, writable: int = NOTHING, read_only: int = NOTHING) -> Ready:
         self._map(order.slots, writable, read_only)
         self.module.initialize(order.config)
         fresh = self._document()
@@ -155,7 +157,7 @@ class Hosted:
         self.module._document_changed = False
         return Ready(self._document(), taken)
 
-    def _remap(self, order: Remap, writable: int, read_only: int) -> Mapped:
+    def _remap(self, order: Remap, writable: int = NOTHING, read_only: int = NOTHING) -> Mapped:
         unmap_columns(self._slots, self.columns)
         self._map(order.slots, writable, read_only)
         return Mapped()

@@ -39,6 +39,14 @@ def _quick_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Unpack wheels where no other process of tests does: what is left there is counted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("unpacked")))
+        yield
+
+
 @pytest.fixture
 def open_engine(package: Any, installed: Any, isolation: Shared) -> Iterator[OpenEngine]:
     """`open_engine({"1.0.0": source, ...}, settings=..., plugins=...)`: an engine that finds these versions."""

@@ -69,6 +69,7 @@ def pid_of(engine: DebugEngine, version: Version = ONE) -> int:
 def test_the_ways_that_are_forced_are_taken(open_engine: OpenEngine, ways: Any) -> None:
     engine = open_engine(BOTH)
     start(engine, v1=1)
+    engine.tick(0.1)  # it maps its columns with the first tick that it has rows in
     pid = pid_of(engine)
     taken = (memory_of(pid), wire_of(pid), forked(pid))
     if ways == "plain":
@@ -110,6 +111,7 @@ def engine(request: pytest.FixtureRequest, open_engine: OpenEngine) -> DebugEngi
 
 def test_each_way_is_taken_by_the_settings(engine: DebugEngine) -> None:
     start(engine, v1=1)
+    engine.tick(0.1)
     pid, choice = pid_of(engine), engine.settings.isolation
     assert memory_of(pid) == {engine.settings.memory}
     assert wire_of(pid) == choice.options["wire"]

@@ -130,9 +130,24 @@ def test_what_is_over_max_rows_is_refused_and_changes_nothing(table: Table) -> N
 
 def test_no_address_space_is_out_of_memory_and_leaves_no_descriptor() -> None:
     before = open_descriptors()
-    with pytest.raises(OutOfMemory, match="cannot map"):
-        Table.make("huge", {"x": np.dtype("<f8")}, 1 << 58)
+    table = Table.make("huge", {"x": np.dtype("<f8")}, 1 << 58)
+    with pytest.raises(OutOfMemory, match=r"cannot map .* \(max_entities\)"):
+        table.reserve(1)
+    assert (table.count, table.arena.capacity) == (0, 0)
+    table.arena.close()
     assert open_descriptors() == before
+
+
+def test_a_table_without_rows_takes_no_file() -> None:
+    before = open_descriptors()
+    table = Table.make("idle", {"x": np.dtype("<f8")}, 1000)
+    table.add({"y": np.dtype("?")})
+    assert table["x"].tolist() == table["y"].tolist() == []
+    assert table["y"].dtype == np.bool_
+    assert open_descriptors() == before
+    assert table.arena.bytes == 0
+    assert table.arena.close() == 0
+    assert table.arena.descriptor < 0, "what is closed is not opened again"
 
 
 def test_the_file_cannot_be_shrunk(table: Table) -> None:
