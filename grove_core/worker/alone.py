@@ -18,6 +18,8 @@ def serve(wire: int, lifeline: int) -> None:
     """Be a worker, and never return."""
     hang_by(lifeline)  # first of all: the engine may be gone before the slow imports are done
     os.set_inheritable(wire, False)
+    import numpy.ma  # noqa: F401  as for a zygote
+
     from grove_core.wire.channel import Channel
     from grove_core.wire.messages import ToWorker
     from grove_core.worker import main as worker

@@ -15,6 +15,8 @@ import socket
 import sys
 from pathlib import Path
 
+import numpy.ma  # noqa: F401  np.unique imports it at its first call, which takes 13 ms
+
 from grove_core.base.errors import PeerDied, ProtocolError
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import Exited, Fork, Forked, ToWorker, ToZygote

@@ -47,11 +47,12 @@ def _keys(across: Indices, up: Indices, index: Indices, grid: Grid) -> Keys:
 
 def walk(keys: Keys, bits: int, x: Points, y: Points, limit: np.float32, found: Flags) -> None:
     """Go along sorted keys and mark who is close to somebody; see `Search.walk`."""
-    crowded = [np.empty(0, np.int64)]
+    crowded = np.zeros(len(keys), np.bool_)
     for start in range(0, len(keys) - 2 * PAD, BLOCK):
         block = _Block(keys[start : start + BLOCK + 2 * PAD], bits, x, y, limit, found)
-        crowded += [lone + start for lone in block.walk()]
-    _search_crowds(np.unique(np.concatenate(crowded)), keys, bits, x, y, limit, found)
+        for lone in block.walk():
+            crowded[lone + start] = True
+    _search_crowds(np.flatnonzero(crowded), keys, bits, x, y, limit, found)
 
 
 class _Block:
