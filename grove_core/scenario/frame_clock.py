@@ -59,6 +59,11 @@ class FrameClock:
             self._last_ms = (self._now() - began) * 1000
             self._ms += self._last_ms
 
+    @property
+    def last_ms(self) -> float:
+        """How long the last call took."""
+        return self._last_ms
+
     def end(self, second: float, report: TickReport, waited_ms: float | None) -> Frame:
         """End the frame whose tick was the last call, and begin the next.
 
@@ -100,14 +105,16 @@ def read_shares(pids: Iterable[int]) -> Shares:
     return shares
 
 
-def waited_ms(engine: int, before: Shares, after: Shares) -> float | None:
+def waited_ms(engine: int, tick_ms: float, before: Shares, after: Shares) -> float | None:
     """Return how long a tick was held up because processes had to wait for a processor, in ms.
 
     The engine works before and after its workers, so its own wait counts; of the workers, which work side by side,
-    that of the one which was at it longest. None if the engine is not told of.
+    that of the one which was at it longest. The kernel counts a wait when it ends, also what of it lay before the
+    tick: so no more is counted than the tick took beyond what these two computed. None if the engine is not told of.
 
     Args:
         engine: the engine's process id; all other processes are workers.
+        tick_ms: how long the tick took.
         before: taken right before the tick.
         after: taken right after it. Who is not in both is not counted.
     """
@@ -116,4 +123,5 @@ def waited_ms(engine: int, before: Shares, after: Shares) -> float | None:
     if own is None:
         return None
     longest = max(had.values(), key=lambda share: share.ran + share.waited, default=Share(0, 0))
-    return (own.waited + longest.waited) / 1e6
+    beyond = tick_ms - (own.ran + longest.ran) / 1e6
+    return max(0.0, min((own.waited + longest.waited) / 1e6, beyond))

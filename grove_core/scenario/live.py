@@ -199,7 +199,7 @@ class LiveRun:
         with self._frame.call():
             report = self._engine.tick(1 / seen.ticks_per_second)
         self._ticks += 1
-        waited = waited_ms(os.getpid(), before, self._shares())
+        waited = waited_ms(os.getpid(), self._frame.last_ms, before, self._shares())
         phase.frames.append(self._frame.end(now, report, waited))
         phase.tick_ms.append(report.ms)
         phase.faults.extend(report.faults)

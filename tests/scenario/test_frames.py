@@ -131,16 +131,23 @@ ENGINE, FIRST, SECOND = 1, 2, 3
 def test_waits_are_the_engine_s_and_those_of_the_worker_that_was_at_it_longest() -> None:
     before = {ENGINE: Share(5 * MS, 7 * MS), FIRST: Share(0, 0), SECOND: Share(9 * MS, 9 * MS)}
     after = {ENGINE: Share(6 * MS, 8 * MS), FIRST: Share(1 * MS, 6 * MS), SECOND: Share(13 * MS, 11 * MS)}
-    assert waited_ms(ENGINE, before, after) == 1 + 6, "1 + 6 ms are more than 4 + 2"
+    assert waited_ms(ENGINE, 50, before, after) == 1 + 6, "1 + 6 ms are more than 4 + 2"
     after[SECOND] = Share(20 * MS, 11 * MS)
-    assert waited_ms(ENGINE, before, after) == 1 + 2, "the wait of who is done sooner holds nobody up"
+    assert waited_ms(ENGINE, 50, before, after) == 1 + 2, "the wait of who is done sooner holds nobody up"
+
+
+def test_a_wait_that_began_before_the_tick_takes_nothing_off_what_was_computed() -> None:
+    before = {ENGINE: Share(0, 0), FIRST: Share(0, 0)}
+    after = {ENGINE: Share(1 * MS, 0), FIRST: Share(5 * MS, 36 * MS)}
+    assert waited_ms(ENGINE, 21, before, after) == 21 - (1 + 5)
+    assert waited_ms(ENGINE, 5.5, before, after) == 0, "clocks of two kinds differ a little"
 
 
 def test_who_came_or_went_is_not_counted_and_without_the_engine_nothing_is_known() -> None:
     engine = {ENGINE: Share(0, 0)}
-    assert waited_ms(ENGINE, engine | {FIRST: Share(0, 0)}, engine | {SECOND: Share(0, 9 * MS)}) == 0
-    assert waited_ms(ENGINE, engine, {FIRST: Share(0, 0)}) is None
-    assert waited_ms(ENGINE, {}, {}) is None
+    assert waited_ms(ENGINE, 50, engine | {FIRST: Share(0, 0)}, engine | {SECOND: Share(0, 9 * MS)}) == 0
+    assert waited_ms(ENGINE, 50, engine, {FIRST: Share(0, 0)}) is None
+    assert waited_ms(ENGINE, 50, {}, {}) is None
 
 
 def test_shares_are_read_of_processes_that_are_there() -> None:
