@@ -11,12 +11,13 @@ import os
 import socket
 import sys
 
-from grove_core.worker.limits import hang_by
+from grove_core.worker.limits import hang_by, print_at_once
 
 
 def serve(wire: int, lifeline: int) -> None:
     """Be a worker, and never return."""
     hang_by(lifeline)  # first of all: the engine may be gone before the slow imports are done
+    print_at_once()
     os.set_inheritable(wire, False)
     import numpy.ma  # noqa: F401  as for a zygote
 

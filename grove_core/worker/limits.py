@@ -1,4 +1,4 @@
-"""What binds a worker's life to its engine's."""
+"""What binds a worker's life, and what it prints, to its engine's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import fcntl
 import os
 import select
 import signal
+import sys
+from io import TextIOWrapper
 
 F_SETSIG = 10
 """Linux's fcntl command; Python's fcntl module names it only in some versions."""
@@ -26,3 +28,9 @@ def hang_by(lifeline: int) -> None:
     poll.register(own, 0)
     if poll.poll(0):  # it closed before the signal was set
         os._exit(1)
+
+
+def print_at_once() -> None:
+    """Have each line go out as it is printed: what lies in a buffer is lost when the worker is killed."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)

@@ -21,7 +21,7 @@ from grove_core.base.errors import PeerDied, ProtocolError
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import Exited, Fork, Forked, ToWorker, ToZygote
 from grove_core.worker import main as worker
-from grove_core.worker.limits import hang_by
+from grove_core.worker.limits import hang_by, print_at_once
 from grove_core.worker.rehearsal import rehearse
 
 
@@ -84,6 +84,7 @@ def _become_worker(
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
+        print_at_once()
         to_engine: Channel[ToWorker] = Channel(socket.socket(fileno=wire), ToWorker)
         rehearse(to_engine, to_engine.kind)
         _schedule(policy)
