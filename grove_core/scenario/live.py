@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+# Before anything runs: numpy loads it lazily, and what it is compiled with drops a Ctrl-C that comes meanwhile.
+from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from grove_core.debug import DebugEngine
@@ -168,7 +171,7 @@ class LiveRun:
 
     def _spawn(self) -> None:
         """Spawn the entities, at places and with speeds that are the same in every run."""
-        random = np.random.default_rng(SEED)
+        random = default_rng(SEED)
         ids = np.arange(self._seen.entities)
         columns = {name: random.uniform(*_MOTION[name], len(ids)).astype(np.float32) for name in _MOTION}
         self._reference = Reference(ids, columns)

@@ -37,7 +37,18 @@ def serve(control: int, lifeline: int) -> None:
     policy = os.sched_getscheduler(0)
     if policy == os.SCHED_OTHER:
         _schedule(os.SCHED_BATCH)  # forks and rehearsals preempt neither the engine nor its workers
-    channel.send(Forked(0))
+    with contextlib.suppress(PeerDied):  # an engine that is gone needs no workers, and no word of how they ended
+        channel.send(Forked(0))
+        _serve(channel, lifeline, (woken, wake), policy)
+
+
+def _serve(channel: Channel[ToZygote], lifeline: int, own: tuple[int, int], policy: int) -> None:
+    """Do what messages say, until the engine is gone.
+
+    Raises:
+        PeerDied: it is.
+    """
+    woken, _ = own
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     poll.register(woken, select.POLLIN)
@@ -47,12 +58,9 @@ def serve(control: int, lifeline: int) -> None:
                 os.read(woken, 4096)
                 _reap(channel)
                 continue
-            try:
-                message, descriptors = channel.receive(0)
-            except PeerDied:
-                return
+            message, descriptors = channel.receive(0)
             if isinstance(message, Fork) and len(descriptors) == 2:
-                _fork(channel, lifeline, descriptors, (woken, wake), policy)
+                _fork(channel, lifeline, descriptors, own, policy)
             close_all(descriptors)
 
 
