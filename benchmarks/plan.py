@@ -18,8 +18,8 @@ from grove_core.base.versions import Requirement
 
 GAMELOGIC = "gamelogic"
 DT = 1 / 60
-SPARE_SECONDS = 0.01
-"""How long the zygote is given to fork the next spare; it needs 2 ms."""
+SPARE_SECONDS = 0.05
+"""How long the zygote is given to fork the next spare; it lets a frame pass before."""
 Weights = Mapping[Requirement, float]
 MOVED = 0.2
 """The share of entities that moves in the cases about moves."""

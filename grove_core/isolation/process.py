@@ -11,12 +11,15 @@ from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import ProcessWorker, process_memory
 from grove_core.isolation.zygote import Zygote
 
+SPARE_SECONDS = 0.02
+"""How long the next spare waits to be forked: a little more than a frame at 60 Hz."""
+
 
 class ProcessIsolation:
     """Takes workers from a zygote, and keeps one spare forked. A zygote that died or is stale is replaced.
 
-    The next spare is ordered once the worker that was taken is ready or let go of: its fork and its rehearsal
-    would compete with the load.
+    The next spare is forked a frame after the worker that was taken was ready or let go of: a fork holds a processor
+    for a millisecond or two, and its rehearsal another, while the load ends and entities catch up.
 
     Every worker hangs by the lifeline, a pipe whose one end is here: when it closes, the system kills them.
 
@@ -84,7 +87,7 @@ class ProcessIsolation:
         if self._end < 0 or self._zygote.asked:
             return
         with contextlib.suppress(WorkerError, OSError):  # what is wrong the next start finds out, and tells
-            self._zygote.ask()
+            self._zygote.ask(SPARE_SECONDS)
 
     def _replace(self) -> None:
         """Start another zygote; the workers of the old one live on."""

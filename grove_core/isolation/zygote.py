@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -13,7 +14,7 @@ from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import ProcessWorker
 from grove_core.isolation.interpreter import signature, start_interpreter
 from grove_core.wire.channel import Channel, close_all, pair
-from grove_core.wire.messages import Exited, Fork, Forked, FromZygote
+from grove_core.wire.messages import Exited, Fork, Forked, FromZygote, Hurry
 
 START_SECONDS = 30.0
 FORK_SECONDS = 5.0
@@ -69,8 +70,8 @@ class Zygote:
         """Whether a worker was ordered that nobody took yet."""
         return bool(self._asked)
 
-    def ask(self) -> None:
-        """Order a worker, without waiting for it.
+    def ask(self, after: float = 0.0) -> None:
+        """Order a worker, without waiting for it; it is forked after so many seconds, or once it is taken.
 
         Raises:
             PeerDied: the zygote is gone.
@@ -79,7 +80,7 @@ class Zygote:
         output, their_output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(their_output, True)
         try:
-            self._channel.send(Fork(), [theirs.fileno(), their_output])
+            self._channel.send(Fork(after), [theirs.fileno(), their_output])
         except BaseException:
             ours.close()
             os.close(output)
@@ -101,6 +102,8 @@ class Zygote:
         self.wait_until_up()
         if not self._asked:
             self.ask()
+        elif not self._forked and not self._arrived():
+            self._channel.send(Hurry())
         pid, pidfd = self._next_forked(FORK_SECONDS)
         ours, output = self._asked.popleft()
         return ProcessWorker(pid, pidfd, ours, output, self.exit_status, settled)
@@ -128,6 +131,13 @@ class Zygote:
         self._channel.close()
         self._process.kill()
         self._process.wait()
+
+    def _arrived(self) -> bool:
+        """Tell whether a worker that was ordered has been forked by now."""
+        with contextlib.suppress(DeadlineExceeded):
+            while not self._forked:
+                self._read(0.0)
+        return bool(self._forked)
 
     def _next_forked(self, timeout: float) -> tuple[int, int]:
         deadline = time.monotonic() + timeout

@@ -270,6 +270,13 @@ class Overflow(Message, frozen=True):
 class Fork(Message, frozen=True):
     """To a zygote: fork a worker. Its end of the socket and its output come as descriptors."""
 
+    after: float = 0.0
+    """Seconds that the fork may wait: it would compete with what the engine and its workers do just now."""
+
+
+class Hurry(Message, frozen=True):
+    """To a zygote: fork what still waits, now."""
+
 
 class Forked(Message, frozen=True):
     """From a zygote: the worker's process id; its pidfd comes along. First of all, with 0: the zygote is up."""
@@ -284,7 +291,7 @@ class Exited(Message, frozen=True):
     status: int
 
 
-ToZygote = Fork | Overflow
+ToZygote = Fork | Hurry | Overflow
 FromZygote = Forked | Exited | Overflow
 ToWorker = Load | Prepare | Remap | Tick | Show | Hide | RunMap | RunMigrator | AskIdle | Shutdown | Inject | Overflow
 ToEngine = Introduced | Ready | Mapped | Ticked | AskWorld | Idle | Given | Injected | Raised | Overflow

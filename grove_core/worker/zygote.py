@@ -13,13 +13,15 @@ import select
 import signal
 import socket
 import sys
+import time
+from collections import deque
 from pathlib import Path
 
 import numpy.ma  # noqa: F401  np.unique imports it at its first call, which takes 13 ms
 
 from grove_core.base.errors import PeerDied, ProtocolError
 from grove_core.wire.channel import Channel, close_all
-from grove_core.wire.messages import Exited, Fork, Forked, ToWorker, ToZygote
+from grove_core.wire.messages import Exited, Fork, Forked, Hurry, ToWorker, ToZygote
 from grove_core.worker import main as worker
 from grove_core.worker.limits import hang_by, print_at_once
 from grove_core.worker.rehearsal import rehearse
@@ -49,18 +51,27 @@ def _serve(channel: Channel[ToZygote], lifeline: int, own: tuple[int, int], poli
         PeerDied: it is.
     """
     woken, _ = own
+    orders: deque[tuple[float, list[int]]] = deque()
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     poll.register(woken, select.POLLIN)
     while True:
-        for descriptor, _ in poll.poll():
+        wait = None if not orders else max(0.0, orders[0][0] - time.monotonic()) * 1000
+        for descriptor, _ in poll.poll(wait):
             if descriptor == woken:
                 os.read(woken, 4096)
                 _reap(channel)
                 continue
             message, descriptors = channel.receive(0)
             if isinstance(message, Fork) and len(descriptors) == 2:
-                _fork(channel, lifeline, descriptors, own, policy)
+                orders.append((time.monotonic() + message.after, descriptors))
+                continue
+            if isinstance(message, Hurry):
+                orders = deque((0.0, each) for _, each in orders)
+            close_all(descriptors)
+        while orders and orders[0][0] <= time.monotonic():
+            _, descriptors = orders.popleft()
+            _fork(channel, lifeline, descriptors, own, policy)
             close_all(descriptors)
 
 

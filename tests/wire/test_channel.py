@@ -33,6 +33,7 @@ from grove_core.wire.messages import (
     FromZygote,
     Given,
     Hide,
+    Hurry,
     Idle,
     Inject,
     Injected,
@@ -111,6 +112,8 @@ MESSAGES: list[Message] = [
     Injected(),
     Raised("process", "ValueError: ä €", "Traceback ..."),
     Fork(),
+    Fork(0.5),
+    Hurry(),
     Forked(123),
     Exited(123, 9),
 ]
