@@ -9,12 +9,13 @@ import numpy as np
 
 from gamelogic_v3.by_numba import compiled
 from gamelogic_v3.by_numpy import NUMPY
+from gamelogic_v3.pairs import Remembering
 from grove_core import Add, Column, Lens, Module, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gamelogic_v3.pairs import Search
+    from gamelogic_v3.pairs import HasNeighbour
 
 __all__ = ["BLOCK", "GRAVITY", "HIGH", "LOW", "RADIUS", "Among", "GameLogic", "Pairs"]
 
@@ -59,7 +60,7 @@ class GameLogic(Module):
 
     def __init__(self) -> None:
         self._radius = RADIUS
-        self._has_neighbour = NUMPY
+        self._has_neighbour: HasNeighbour = Remembering(NUMPY)
         self._among = Among.OWN
         self._steps = np.empty(BLOCK, np.float32)
         self._beyond = np.empty(BLOCK, np.bool_)
@@ -112,11 +113,11 @@ def _one_of(choices: type[Choice], config: Mapping[str, Any], name: str, default
     return choices(chosen)
 
 
-def _search(pairs: Pairs) -> Search:
+def _search(pairs: Pairs) -> HasNeighbour:
     if pairs is Pairs.NUMPY:
-        return NUMPY
+        return Remembering(NUMPY)
     try:
-        return compiled()
+        return compiled()  # which sorts so fast that to remember an order takes longer
     except ImportError as error:
         raise ImportError(
             f"the configuration's pairs is numba, and numba cannot be imported: {error}; "

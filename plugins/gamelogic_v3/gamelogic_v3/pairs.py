@@ -26,6 +26,9 @@ Flags: TypeAlias = NDArray[np.bool_]
 Keys: TypeAlias = NDArray[np.int64]
 """A point's place in the order, and in the lowest bits its index; `PAD` keys more stand before and after them."""
 
+HasNeighbour: TypeAlias = Callable[[Points, Points, float], Flags]
+"""`f(x, y, radius)` tells for each point whether another one is closer than the radius."""
+
 REACH = 2
 """How many cells away a close point can lie."""
 CELL = 0.5005
@@ -94,25 +97,33 @@ class Search:
 
         Points that are not finite have no neighbours.
         """
-        found = np.zeros(len(x), np.bool_)
+        found, _ = self.ordered(x, y, radius)
+        return found
+
+    def ordered(self, x: Points, y: Points, radius: float) -> tuple[Flags, Indices | None]:
+        """Tell the same, and the indices of all points in the order in which they were walked, if they were."""
+        found, order = np.zeros(len(x), np.bool_), None
         with np.errstate(over="ignore", under="ignore"):
             limit = np.square(np.float32(radius))
             finite = np.isfinite(x) & np.isfinite(y)
             if finite.all():
-                self._mark(x, y, radius, limit, found)
+                order = self._mark(x, y, radius, limit, found)
             else:
                 points = np.flatnonzero(finite)
                 among = np.zeros(len(points), np.bool_)
                 self._mark(x[points], y[points], radius, limit, among)
                 found[points] = among
-        return found
+        return found, order
 
-    def _mark(self, x: Points, y: Points, radius: float, limit: np.float32, found: Flags) -> None:
-        if len(x) > 1 and limit > 0:
-            grid = Grid.over(x, y, radius)
-            rounds = self._packed(x, y, grid) if grid.fits else spread(x, y, grid)
-            for keys in rounds:
-                self.walk(keys, grid.bits, x, y, limit, found)
+    def _mark(self, x: Points, y: Points, radius: float, limit: np.float32, found: Flags) -> Indices | None:
+        if len(x) < 2 or not limit > 0:
+            return None
+        grid, order = Grid.over(x, y, radius), None
+        for keys in self._packed(x, y, grid) if grid.fits else spread(x, y, grid):
+            self.walk(keys, grid.bits, x, y, limit, found)
+            if order is None:
+                order = keys[PAD:-PAD] & ((1 << grid.bits) - 1)
+        return order
 
     def _packed(self, x: Points, y: Points, grid: Grid) -> Iterator[Keys]:
         """Give the sorted keys of either round."""
@@ -122,6 +133,30 @@ class Search:
             keys[:PAD], keys[-PAD:] = -FAR, FAR
             self.sort(keys[PAD:-PAD], grid)
             yield keys
+
+
+class Remembering:
+    """A search that takes points in the order in which it walked them last time.
+
+    Where they hardly moved since, they are nearly in order again: that is sorted in a tenth of the time, and who is
+    compared lies side by side in memory. Where they did, or their rows changed places, it merely takes longer.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self._order: Indices | None = None
+
+    def __call__(self, x: Points, y: Points, radius: float) -> Flags:
+        """Tell for each point whether another one is close; see `Search`."""
+        order = self._order
+        if order is None or len(order) != len(x):
+            found, self._order = self.search.ordered(x, y, radius)
+            return found
+        among, again = self.search.ordered(x.take(order), y.take(order), radius)
+        found = np.empty_like(among)
+        found[order] = among
+        self._order = None if again is None else order.take(again)
+        return found
 
 
 def spread(x: Points, y: Points, grid: Grid) -> Iterator[Keys]:

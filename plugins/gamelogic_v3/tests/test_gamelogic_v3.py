@@ -126,7 +126,7 @@ def test_without_numba_numpy_searches_and_asking_for_numba_says_what_to_install(
     monkeypatch.setitem(sys.modules, "numba", None)  # as if it were not installed
     for config in ({"radius": 0.5}, {"pairs": "numpy"}):
         module = made(config, x=[5.0, 5.1, 9.0], y=[5.0] * 3)
-        assert module._has_neighbour is NUMPY
+        assert module._has_neighbour.search is NUMPY
         module.process(0.0)
         assert module.entities.collided.tolist() == [True, True, False]
     with pytest.raises(ImportError, match=r"pip install grove-gamelogic-v3\[numba\]"):
@@ -138,7 +138,7 @@ def test_with_numba_it_gives_what_numpy_gives():
     random = np.random.default_rng(8)
     x, y, vx, vy = random.uniform(-5, 60, (4, 2000)).astype(np.float32)
     one, other = (made(c, x=x, y=y, vx=vx, vy=vy) for c in ({"pairs": "numba"}, {"pairs": "numpy"}))
-    assert one._has_neighbour is not other._has_neighbour
+    assert one._has_neighbour is not other._has_neighbour.search
     for _ in range(3):
         one.process(0.01)
         other.process(0.01)

@@ -13,7 +13,7 @@ pytest.importorskip("gamelogic_v3", reason="gamelogic 3 is not installed")
 
 from gamelogic_v3 import by_numba, by_numpy
 from gamelogic_v3.by_numpy import NUMPY
-from gamelogic_v3.pairs import Grid, spread
+from gamelogic_v3.pairs import Grid, Remembering, spread
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed")
 MAKERS = {
@@ -247,3 +247,21 @@ def test_the_loops_are_compiled_for_all_that_may_come():
         x.flags.writeable = False
         search(x, y, 0.5)
     assert search.walk.signatures == before
+
+
+@given(st.lists(points(near | grid | anything), min_size=1, max_size=6), radii)
+def test_what_is_remembered_changes_no_answer(ticks, radius):
+    remembering = Remembering(NUMPY)
+    for x, y in ticks:
+        assert remembering(x, y, radius).tolist() == brute(x, y, radius).tolist()
+
+
+def test_points_that_hardly_move_are_walked_in_the_order_of_the_last_time(search):
+    random = np.random.default_rng(5)
+    remembering = Remembering(search)
+    x, y = random.uniform(0, 30, (2, 700)).astype(np.float32)
+    for _ in range(4):
+        assert remembering(x, y, 0.5).tolist() == brute(x, y, 0.5).tolist()
+        keys = x.take(remembering._order) // (0.25 * 16)
+        assert (np.diff(keys) >= -1).all(), "by columns"
+        x, y = (each + random.uniform(-0.05, 0.05, 700).astype(np.float32) for each in (x, y))
