@@ -81,6 +81,19 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Walked:
+    """The keys of the round that has all points, sorted, and how many of their bits are the index."""
+
+    keys: Keys
+    bits: int
+
+    @property
+    def order(self) -> Indices:
+        """The indices of the points, in their order."""
+        return self.keys[PAD:-PAD] & ((1 << self.bits) - 1)
+
+
+@dataclass(frozen=True)
 class Search:
     """A way to find out who has a neighbour."""
 
@@ -97,33 +110,33 @@ class Search:
 
         Points that are not finite have no neighbours.
         """
-        found, _ = self.ordered(x, y, radius)
+        found = np.zeros(len(x), np.bool_)
+        self.mark(x, y, radius, found)
         return found
 
-    def ordered(self, x: Points, y: Points, radius: float) -> tuple[Flags, Indices | None]:
-        """Tell the same, and the indices of all points in the order in which they were walked, if they were."""
-        found, order = np.zeros(len(x), np.bool_), None
+    def mark(self, x: Points, y: Points, radius: float, found: Flags) -> Walked | None:
+        """Mark the same points in `found`; return in which order all of them were walked, None if they were not."""
         with np.errstate(over="ignore", under="ignore"):
             limit = np.square(np.float32(radius))
-            finite = np.isfinite(x) & np.isfinite(y)
-            if finite.all():
-                order = self._mark(x, y, radius, limit, found)
-            else:
-                points = np.flatnonzero(finite)
-                among = np.zeros(len(points), np.bool_)
+            if len(x) < 2 or not limit > 0:
+                return None
+            # One that is not finite shows in the sum of the extremes, and that spares a pass over all.
+            if np.isfinite(x.min() + x.max() + y.min() + y.max()):
+                return self._mark(x, y, radius, limit, found)
+            points = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+            among = np.zeros(len(points), np.bool_)
+            if len(points) > 1:
                 self._mark(x[points], y[points], radius, limit, among)
-                found[points] = among
-        return found, order
-
-    def _mark(self, x: Points, y: Points, radius: float, limit: np.float32, found: Flags) -> Indices | None:
-        if len(x) < 2 or not limit > 0:
+            found[points] = among
             return None
-        grid, order = Grid.over(x, y, radius), None
+
+    def _mark(self, x: Points, y: Points, radius: float, limit: np.float32, found: Flags) -> Walked:
+        grid, walked = Grid.over(x, y, radius), None
         for keys in self._packed(x, y, grid) if grid.fits else spread(x, y, grid):
             self.walk(keys, grid.bits, x, y, limit, found)
-            if order is None:
-                order = keys[PAD:-PAD] & ((1 << grid.bits) - 1)
-        return order
+            walked = walked or Walked(keys, grid.bits)
+        assert walked is not None
+        return walked
 
     def _packed(self, x: Points, y: Points, grid: Grid) -> Iterator[Keys]:
         """Give the sorted keys of either round."""
@@ -148,14 +161,15 @@ class Remembering:
 
     def __call__(self, x: Points, y: Points, radius: float) -> Flags:
         """Tell for each point whether another one is close; see `Search`."""
-        order = self._order
+        found, order = np.zeros(len(x), np.bool_), self._order
         if order is None or len(order) != len(x):
-            found, self._order = self.search.ordered(x, y, radius)
+            walked = self.search.mark(x, y, radius, found)
+            self._order = None if walked is None else walked.order
             return found
-        among, again = self.search.ordered(x.take(order), y.take(order), radius)
-        found = np.empty_like(among)
+        among = np.zeros_like(found)
+        walked = self.search.mark(x.take(order), y.take(order), radius, among)
         found[order] = among
-        self._order = None if again is None else order.take(again)
+        self._order = None if walked is None else order.take(walked.order)
         return found
 
 
