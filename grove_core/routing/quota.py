@@ -80,26 +80,35 @@ def _latest(group: Group, count: int) -> Given:
     if count == size:
         chosen = np.arange(size)
     else:
-        edge = _edge(arrival, count)
-        later, level = np.flatnonzero(arrival > edge), np.flatnonzero(arrival == edge)
-        chosen = np.concatenate((later, level[_lowest(group.keys[level], count - len(later))]))
+        edge, later = _edge(arrival, count)
+        level = arrival == edge
+        if level.all():
+            chosen = _lowest(group.keys, count)
+        else:
+            places = np.flatnonzero(level)
+            lowest = places[_lowest(group.keys[places], count - later)]
+            chosen = np.concatenate((np.flatnonzero(arrival > edge), lowest)) if later else lowest
     return Given(group.rows[chosen], group.keys[chosen], group.origin(chosen))
 
 
-def _edge(arrival: NDArray[np.int64], count: int) -> int:
-    """Return the arrival of the first of the `count` that arrived last.
+def _edge(arrival: NDArray[np.int64], count: int) -> tuple[int, int]:
+    """Return the arrival of the first of the `count` that arrived last, and how many arrived after that.
 
     Most arrived together, with few splits: the maximum is found many times faster than an order statistic, and
     np.partition is at its slowest where values are equal.
     """
+    later = 0
     for _ in range(LEVELS):
         edge = int(arrival.max())
         earlier = arrival < edge
-        count -= len(arrival) - int(np.count_nonzero(earlier))
-        if count <= 0:
-            return edge
+        here = len(arrival) - int(np.count_nonzero(earlier))
+        if later + here >= count:
+            return edge, later
+        later += here
         arrival = arrival[earlier]
-    return int(np.sort(arrival)[-count])
+    ordered = np.sort(arrival)
+    edge = int(ordered[later - count])
+    return edge, later + len(ordered) - int(np.searchsorted(ordered, edge, side="right"))
 
 
 def _lowest(keys: NDArray[np.uint64], count: int) -> Rows:

@@ -8,8 +8,8 @@ from grove_core import Module, Schema
 
 __all__ = ["BLOCK", "GameLogic"]
 
-BLOCK = 1 << 16
-"""How many rows move at once: few enough that their steps (256 KiB) are still in the cache when they are added."""
+BLOCK = 1 << 17
+"""How many rows move at once: few enough that their steps (512 KiB) are still in the cache when they are added."""
 
 
 class GameLogic(Module):
