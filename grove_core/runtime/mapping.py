@@ -23,11 +23,11 @@ from grove_core.base.errors import (
 )
 from grove_core.base.events import EventKind
 from grove_core.memory import arena
+from grove_core.migration.graph import Accepting
 from grove_core.migration.plan import Endpoint, Function, Hop, Joint, LensFunction, MigratorFunction
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import Deadline, introduce
-from grove_core.runtime.migrators import accepting
 from grove_core.runtime.state import ModuleState
 from grove_core.wire.messages import PROTOCOL, Given, Raised, RunMap, RunMigrator, Scratch, Side, Slot
 
@@ -180,9 +180,27 @@ class Mapper:
 
 def new_state(context: Context, module: str) -> ModuleState:
     """Return the state of a module without versions, whose ways run functions and ask migrators."""
-    state = ModuleState(module, context.make_router(), accepting(context, module))
+    state = ModuleState(module, context.make_router(), _accepting(context, module))
     state.open_runner = partial(Mapper, context, state)
     return state
+
+
+def _accepting(context: Context, module: str) -> Accepting:
+    """Return what finds the first migrator that accepts; one that raises becomes an event, and the others count."""
+
+    def find(source: Endpoint, target: Endpoint) -> MigratorFunction | None:
+        for place, chosen in enumerate(context.migrators):
+            try:
+                accepted = bool(chosen.part.accepts(source, target))
+            except Exception as error:
+                text = f"the migrator {chosen.name!r} raised in accepts: {type(error).__name__}: {error}"
+                context.emit(EventKind.PLUGIN_FAILED, module, target.version, plugin=chosen.plugin, error=text)
+                continue
+            if accepted:
+                return MigratorFunction(chosen.name, place)
+        return None
+
+    return find
 
 
 def _version(hop: Hop, joint: Joint) -> Version:

@@ -1,23 +1,17 @@
-"""The migrators that the settings list: what they accept is asked here, what they do is done in a worker."""
+"""The migrators that the settings list, as the engine keeps them; what they do is done in a worker."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from grove_core.base.errors import PluginFailed, SettingsError
-from grove_core.base.events import EventKind
-from grove_core.migration.plan import Endpoint, MigratorFunction
 from grove_core.parts.contracts import Migrator
 from grove_core.parts.plugins import Catalogue, PartKind
 from grove_core.parts.settings import Choice
-
-if TYPE_CHECKING:
-    from grove_core.migration.graph import Accepting
-    from grove_core.runtime.context import Context
 
 
 @dataclass(frozen=True)
@@ -39,24 +33,6 @@ def choose_migrators(catalogue: Catalogue, choices: Iterable[Choice]) -> tuple[C
         SettingsError: options that cannot be sent to a worker.
     """
     return tuple(_chosen(catalogue, choice) for choice in choices)
-
-
-def accepting(context: Context, module: str) -> Accepting:
-    """Return what finds the first migrator that accepts; one that raises becomes an event, and the others count."""
-
-    def find(source: Endpoint, target: Endpoint) -> MigratorFunction | None:
-        for place, chosen in enumerate(context.migrators):
-            try:
-                accepted = bool(chosen.part.accepts(source, target))
-            except Exception as error:
-                text = f"the migrator {chosen.name!r} raised in accepts: {type(error).__name__}: {error}"
-                context.emit(EventKind.PLUGIN_FAILED, module, target.version, plugin=chosen.plugin, error=text)
-                continue
-            if accepted:
-                return MigratorFunction(chosen.name, place)
-        return None
-
-    return find
 
 
 def _chosen(catalogue: Catalogue, choice: Choice) -> ChosenMigrator:
