@@ -56,6 +56,11 @@ class Frame:
         return max(0.0, self.ms - (self.waited_ms or 0.0))
 
     @property
+    def own_tick_ms(self) -> float:
+        """What its tick took apart from that."""
+        return max(0.0, self.tick_ms - (self.waited_ms or 0.0))
+
+    @property
     def ordinary(self) -> bool:
         """Whether no version was loaded or lost in it: the budgets are for such frames."""
         return Cause.LOAD not in self.causes and Cause.LOSS not in self.causes

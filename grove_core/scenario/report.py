@@ -32,7 +32,7 @@ NAMES: dict[Metric, tuple[str, str]] = {
     Metric.STATE_MIGRATION_TIME_MS: ("State migration time, worst", "{:.2f}ms"),
     Metric.MIGRATION_DATA_LOSS: ("Data loss", "{:g}%"),
     Metric.MIGRATION_STEPS: ("Migration steps", "{:d}"),
-    Metric.RAMP_TICK_P99_MS: ("Tick during the ramp, p99", "{:.2f}ms"),
+    Metric.RAMP_TICK_P99_MS: ("Tick during the ramp, p99 without waits", "{:.2f}ms"),
     Metric.ROLLBACK_TIME_MS: ("Rollback time", "{:.1f}ms"),
     Metric.ROLLBACK_DOWNTIME_MS: ("Rollback downtime", "{:.1f}ms"),
     Metric.STATE_RECOVERY: ("State recovery", "{:g}%"),
