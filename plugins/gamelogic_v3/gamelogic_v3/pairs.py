@@ -120,8 +120,8 @@ class Search:
             limit = np.square(np.float32(radius))
             if len(x) < 2 or not limit > 0:
                 return None
-            # One that is not finite shows in the sum of the extremes, and that spares a pass over all.
-            if np.isfinite(x.min() + x.max() + y.min() + y.max()):
+            # One that is not finite is an extreme or, if it is NaN, makes both NaN: that spares passes over all.
+            if all(map(np.isfinite, (x.min(), x.max(), y.min(), y.max()))):
                 return self._mark(x, y, radius, limit, found)
             points = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
             among = np.zeros(len(points), np.bool_)
