@@ -6,8 +6,8 @@ import contextlib
 import os
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
+from itertools import count
 
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
 from grove_core.base.ways import WireKind
@@ -21,6 +21,8 @@ FORK_SECONDS = 5.0
 STATUSES = 256
 """How many exit statuses are remembered that nobody asked for yet."""
 MODULE = "grove_core.worker.zygote"
+UP = 0
+"""The number with which a zygote says that it is up; no order has it."""
 
 
 class Zygote:
@@ -35,8 +37,11 @@ class Zygote:
         self._wire = wire
         ours, theirs = pair(wire)
         self._statuses: dict[int, int] = {}
-        self._asked: deque[tuple[socket.socket, int]] = deque()
-        self._forked: deque[tuple[int, int]] = deque()
+        self._orders = count(1)
+        self._asked: dict[int, tuple[socket.socket, int]] = {}
+        """By their number: the end of the socket and the output of each worker that was ordered and not taken."""
+        self._forked: dict[int, tuple[int, int]] = {}
+        """Of those, by the same number, the process id and the pidfd of who has been forked by now."""
         self._signature = signature()
         try:
             self._process = start_interpreter(MODULE, (theirs.fileno(), lifeline))
@@ -62,7 +67,8 @@ class Zygote:
             DeadlineExceeded, PeerDied: it could not start.
         """
         if not self._up:
-            self._next_forked(START_SECONDS)
+            self._wait_for(UP, START_SECONDS)
+            del self._forked[UP]
             self._up = True
 
     @property
@@ -79,16 +85,18 @@ class Zygote:
         ours, theirs = pair(self._wire)
         output, their_output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(their_output, True)
+        number = next(self._orders)
+        self._asked[number] = ours, output
         try:
-            self._channel.send(Fork(after), [theirs.fileno(), their_output])
+            self._channel.send(Fork(number, after), [theirs.fileno(), their_output])
         except BaseException:
+            del self._asked[number]
             ours.close()
             os.close(output)
             raise
         finally:
             theirs.close()
             os.close(their_output)
-        self._asked.append((ours, output))
 
     def take(self, settled: Callable[[], None]) -> ProcessWorker:
         """Return the worker that was ordered first, ordering one if none was.
@@ -102,10 +110,12 @@ class Zygote:
         self.wait_until_up()
         if not self._asked:
             self.ask()
-        elif not self._forked and not self._arrived():
+        number = next(iter(self._asked))
+        if not self._arrived(number):
             self._channel.send(Hurry())
-        pid, pidfd = self._next_forked(FORK_SECONDS)
-        ours, output = self._asked.popleft()
+        self._wait_for(number, FORK_SECONDS)
+        ours, output = self._asked.pop(number)
+        pid, pidfd = self._forked.pop(number)
         return ProcessWorker(pid, pidfd, ours, output, self.exit_status, settled)
 
     def exit_status(self, pid: int, timeout: float) -> int | None:
@@ -122,9 +132,9 @@ class Zygote:
 
     def close(self) -> None:
         """End the zygote and its spares, and return once it is gone; loaded workers live on."""
-        close_all([pidfd for _, pidfd in self._forked if pidfd >= 0])
+        close_all([pidfd for _, pidfd in self._forked.values() if pidfd >= 0])
         self._forked.clear()
-        for ours, output in self._asked:
+        for ours, output in self._asked.values():
             ours.close()
             os.close(output)
         self._asked.clear()
@@ -132,18 +142,17 @@ class Zygote:
         self._process.kill()
         self._process.wait()
 
-    def _arrived(self) -> bool:
-        """Tell whether a worker that was ordered has been forked by now."""
+    def _arrived(self, number: int) -> bool:
+        """Tell whether the worker with this number has been forked by now."""
         with contextlib.suppress(DeadlineExceeded):
-            while not self._forked:
+            while number not in self._forked:
                 self._read(0.0)
-        return bool(self._forked)
+        return number in self._forked
 
-    def _next_forked(self, timeout: float) -> tuple[int, int]:
+    def _wait_for(self, number: int, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while not self._forked:
+        while number not in self._forked:
             self._read(max(0.0, deadline - time.monotonic()))
-        return self._forked.popleft()
 
     def _read(self, timeout: float) -> None:
         """Take one message: forks and exits come in any order."""
@@ -153,5 +162,5 @@ class Zygote:
             if len(self._statuses) > STATUSES:
                 del self._statuses[next(iter(self._statuses))]
         elif isinstance(message, Forked):
-            self._forked.append((message.pid, descriptors.pop() if descriptors else -1))
+            self._forked[message.order] = message.pid, descriptors.pop() if descriptors else -1
         close_all(descriptors)

@@ -156,8 +156,16 @@ class Arena:
         return self._file
 
     def read_only_descriptor(self) -> int:
-        """Open the file once more, for reading only: what is mapped by it can never be made writable."""
-        return reopen_read_only(self.descriptor)
+        """Open the file once more, for reading only: what is mapped by it can never be made writable.
+
+        Raises:
+            OutOfMemory: the system gives no descriptor.
+        """
+        descriptor = self.descriptor
+        try:
+            return reopen_read_only(descriptor)
+        except OSError as error:
+            raise OutOfMemory(f"{self.name} cannot be opened once more: {error.strerror}") from error
 
     @property
     def inode(self) -> int:
@@ -199,14 +207,16 @@ class Arena:
         return -(-self.max_rows * itemsize // PAGE) * PAGE
 
     def _map(self) -> None:
-        """Map what was laid out and is not mapped yet."""
+        """Make the file, if there is none, and map what was laid out and is not mapped yet."""
         length = self._size - self._mapped
-        if not length:
+        if self._file != NO_FILE and not length:
             return
         try:
             if self._file == NO_FILE:
                 self._file = create(self.kind, self.name)
                 seal(self._file, self.kind)
+            if not length:
+                return
             os.ftruncate(self._file, self._size)
             mapping = mmap.mmap(self._file, length, mmap.MAP_SHARED | MAP_NORESERVE, offset=self._mapped)
         except (OSError, ValueError, OverflowError) as error:

@@ -59,13 +59,15 @@ class Snapshot:
         self.tick = tick
 
     def extend(self, live: Table, start: int, stop: int, tick: int) -> None:
-        """Copy rows that joined since `take`, so that they too can be restored; what is there is not copied again."""
+        """Copy rows that joined since `take`, and all between them and what is there, so that they can be restored."""
         if self.tick == tick and self.layout == live.layout:
             return
+        known = self.count if self.tick == tick else 0
+        start = min(start, known)
         if start == 0 and stop == live.count:
             self.take(live, tick)
             return
-        self.count = max(self.count, stop) if self.tick == tick else stop
+        self.count = max(known, stop)
         for name in (ID, *self._names):
             np.copyto(self._arrays[name][start:stop], live.rows(name, start, stop))
         self.layout = UNKNOWN  # only the next `take` copies all ids again

@@ -138,7 +138,8 @@ def _force(joint: Joint, batch: Batch, hop: Hop) -> Outcome:
             default = np.full(batch.rows, spec.column.default, spec.dtype)
             columns[name] = overlaid(default, [*carried_before(name, batch, hop), *kept])
     consumed = (name for name in joint.takes.values() if columns.get(name) is not batch.columns[name])
-    return Outcome(columns, tuple(consumed), tuple(columns))
+    became = (name for name, values in columns.items() if values is not batch.columns.get(name))
+    return Outcome(columns, tuple(consumed), tuple(became))
 
 
 def _everywhere(kept: Iterable[list[Kept]], rows: int) -> Mask:

@@ -185,9 +185,12 @@ def _snapshots(source: LoadedVersion, mutable: Mapping[str, Slot], added: list[S
         slots = {ID: old.slots[ID]}
         for name, slot in mutable.items():
             before = column_at.get(slot.offset)
-            slots[name] = old.slots[before] if before in old.slots else arena.allocate([slot.dtype])[0]
+            if before in old.slots:
+                slots[name] = old.slots[before]
+            else:
+                slots[name] = arena.allocate([slot.dtype])[0]
+                added.append(slots[name])
         new = set(slots.values()) - set(old.slots.values())
-        added.extend(new)
         snapshots.append(Snapshot(arena, slots, UNKNOWN if new else old.tick, old.layout, old.count))
     return tuple(snapshots)
 

@@ -41,6 +41,8 @@ class Ask:
     stop: int
     number: int = 0
     """The tick it was sent in."""
+    sent: bool = False
+    """Whether its version may be at it."""
     asked_at: float = 0.0
     """The monotonic time at which it was sent, in seconds."""
     reply: Ticked | None = None
@@ -67,6 +69,7 @@ def send(order: Ask, number: int, dt: float, *, catching_up: bool) -> None:
         if order.loaded.mapped is not order.loaded.store:
             remap(worker, order.loaded.store, order.loaded.schema)
             order.loaded.mapped = order.loaded.store
+        order.sent = True
         worker.send(Tick(number, dt, order.start, order.stop, catching_up))
     except PeerDied:
         order.problem = _death(order.loaded)

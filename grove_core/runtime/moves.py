@@ -98,6 +98,12 @@ class Transaction:
         self._stores[adoption.source] = adoption.left
         self._stores[adoption.target] = adoption.given
 
+    def adopt_not(self, adoption: Adoption) -> None:
+        """Forget an adoption, and give back the memory that was laid out for it."""
+        self._adoptions.remove(adoption)
+        del self._stores[adoption.source], self._stores[adoption.target]
+        give_up(adoption, self._state.versions[adoption.source].store)
+
     def commit(self) -> None:
         """Note the intent, and publish it."""
         stores = {
@@ -186,10 +192,10 @@ def move(
             has_let_go(source)
             left.close()
             raise
+        transaction.adopt(adoption)  # which gives it up if anything is raised from here on
         if has_let_go(source):
-            transaction.adopt(adoption)
             return (0, source.count), hops
-        give_up(adoption, source.store)
+        transaction.adopt_not(adoption)
     chosen = _run(rows)
     start, stop = transaction.make_room(target, length(rows))
     store = transaction.store(target)

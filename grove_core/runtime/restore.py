@@ -80,10 +80,11 @@ def take_back(context: Context, orders: Sequence[Ask], number: int) -> None:
     """Undo a tick that was interrupted before anything was committed: it did not happen.
 
     Workers finish what they were told, within the deadline, so that no late answer meets a later tick; one that
-    does not is ended, and the next tick treats it as any other death.
+    does not is ended, and the next tick treats it as any other death. Who was told nothing yet has nothing to finish.
     """
-    gather(context, orders)
-    for order in orders:
+    sent = [order for order in orders if order.sent]
+    gather(context, sent)
+    for order in sent:
         if order.problem is not None and not end_worker(order.loaded):
             context.emit(EventKind.MEMORY_ABANDONED, order.state.name, order.loaded.version)
             _rebuild(order.loaded)

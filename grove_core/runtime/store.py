@@ -112,7 +112,7 @@ class Store:
         copy = self.empty(schema)
         try:
             table = copy.table
-            table.reserve(old.count)
+            table.reserve(max(old.count, *(snapshot.count for snapshot in self.generations.snapshots)))
             table.count, table.layout = old.count, old.layout
             table.add({name: slot.dtype for name, slot in old.slots.items() if name not in table})
             for name in old.slots:

@@ -11,7 +11,7 @@ from grove_core.base.records import Memory, Role, UnloadReport
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.wire.messages import AskIdle, Idle, Shutdown
+from grove_core.wire.messages import AskIdle, Idle, Mapped, Shutdown
 
 
 def why_needed(state: ModuleState, loaded: LoadedVersion) -> str | None:
@@ -59,7 +59,8 @@ def is_idle(loaded: LoadedVersion, timeout: float) -> bool:
         if not loaded.idle_asked:
             worker.send(AskIdle())
             loaded.idle_asked = True  # an answer that comes too late for this call is taken by the next
-        answer = worker.receive(timeout)
+        while isinstance(answer := worker.receive(timeout), Mapped):
+            continue  # what an interrupted move left unread
         loaded.idle_asked = False
     except DeadlineExceeded:
         return False

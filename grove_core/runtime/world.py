@@ -16,6 +16,7 @@ from grove_core.memory.arena import Arena, Slot
 from grove_core.memory.generations import Snapshot
 from grove_core.migration.plan import Hop, passing
 from grove_core.migration.rows import Batch, project
+from grove_core.parts.contracts import Worker
 from grove_core.runtime.adoption import view
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.wire.channel import DESCRIPTORS, close_all
@@ -33,15 +34,22 @@ def show(state: ModuleState, asker: LoadedVersion, tick: int, asked: AskWorld) -
         raise PeerDied("it has no worker")
     scene = _Scene(asked)
     try:
-        answer: Show | Hide = scene.of(state, asker, tick)
+        scene.tell(worker, _answer(scene, state, asker, tick))
     except WorkerError:
         raise
-    except GroveError as error:
-        answer = Hide(str(error))
-    try:
-        worker.send(answer, scene.descriptors)
+    except BaseException:  # an interrupt; the version waits for its answer, and is not to blame
+        if not scene.told:
+            show(state, asker, tick, asked)
+        raise
     finally:
         scene.close()
+
+
+def _answer(scene: _Scene, state: ModuleState, asker: LoadedVersion, tick: int) -> Show | Hide:
+    try:
+        return scene.of(state, asker, tick)
+    except GroveError as error:
+        return Hide(str(error))
 
 
 class _Scene:
@@ -51,12 +59,18 @@ class _Scene:
         self._asked = asked
         self._mapped = set(asked.mapped)
         self._opened: dict[int, int] = {}
-        self._made: list[Arena] = []
+        self.told = False
+        self._made: Arena | None = None
+        """Holds every column that is made for this answer."""
 
-    @property
-    def descriptors(self) -> list[int]:
-        """One for each arena that was opened."""
-        return list(self._opened.values())
+    def tell(self, worker: Worker, answer: Show | Hide) -> None:
+        """Send the answer.
+
+        Raises:
+            PeerDied, ProtocolError: see `Worker.send`.
+        """
+        worker.send(answer, list(self._opened.values()))
+        self.told = True
 
     def of(self, state: ModuleState, asker: LoadedVersion, tick: int) -> Show:
         """Show all versions that have rows.
@@ -71,9 +85,10 @@ class _Scene:
 
     def close(self) -> None:
         """Let go of what was sent; the worker has it now."""
-        close_all(self.descriptors)
-        for arena in self._made:
-            arena.abandon()  # its pages are the worker's to give back
+        close_all(list(self._opened.values()))
+        self._opened.clear()
+        if self._made is not None:
+            self._made.abandon()  # its pages are the worker's to give back
 
     def _part(self, state: ModuleState, loaded: LoadedVersion, asker: LoadedVersion, tick: int) -> Part:
         snapshot = _committed(loaded, tick)
@@ -100,18 +115,22 @@ class _Scene:
             name: snapshot[name] if name in snapshot.slots else table[name][:rows] for name in loaded.schema.names
         }
         shown = project(Batch(rows, columns, view(loaded.store, loaded.schema).carried), hops)
-        arena = Arena(f"grove:{state.name}:world", rows, loaded.store.arena.kind)
-        self._made.append(arena)
+        arena = self._made
+        if arena is None:
+            most = max(each.count for each in state.ordered)
+            arena = self._made = Arena(f"grove:{state.name}:world", most, loaded.store.arena.kind)
+            arena.reserve(most)
+            self._opened[arena.inode] = arena.read_only_descriptor()
         slots = arena.allocate([shown[name].dtype for name in names])
-        arena.reserve(rows)
         for name, slot in zip(names, slots, strict=True):
-            np.copyto(arena.array(slot), shown[name])
+            np.copyto(arena.array(slot)[:rows], shown[name])
         return {name: self._seen(arena, slot) for name, slot in zip(names, slots, strict=True)}
 
     def _seen(self, arena: Arena, slot: Slot) -> Seen:
         number = arena.inode
         unknown = (number, slot.offset) not in self._mapped
-        if unknown and number not in self._opened and len(self._opened) < DESCRIPTORS:
+        # One is kept free for what is made: it is another one each time, so it must come along with each answer.
+        if unknown and number not in self._opened and len(self._opened) < DESCRIPTORS - (self._made is None):
             self._opened[number] = arena.read_only_descriptor()
         return Seen(number, slot.dtype.str, slot.offset, slot.length)
 

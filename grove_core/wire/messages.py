@@ -270,6 +270,8 @@ class Overflow(Message, frozen=True):
 class Fork(Message, frozen=True):
     """To a zygote: fork a worker. Its end of the socket and its output come as descriptors."""
 
+    order: int
+    """Comes back with `Forked`, so that nobody is taken for another one."""
     after: float = 0.0
     """Seconds that the fork may wait: it would compete with what the engine and its workers do just now."""
 
@@ -282,6 +284,7 @@ class Forked(Message, frozen=True):
     """From a zygote: the worker's process id; its pidfd comes along. First of all, with 0: the zygote is up."""
 
     pid: int
+    order: int
 
 
 class Exited(Message, frozen=True):

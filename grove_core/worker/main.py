@@ -103,6 +103,7 @@ class Hosted:
         self._faults_allowed = order.faults_allowed
         self._injector = FaultInjector(schema)
         self._looking = Looking(channel)
+        self._nobody = Entities(schema, {ID: np.empty(0, ID_DTYPE), **schema.conform({}, 0)[1]})
         self._keeps_document = _keeps_document(module)
         self._answers: dict[type, Callable[[Any], Any]] = {
             Tick: self._tick,
@@ -158,6 +159,7 @@ class Hosted:
         return Ready(self._document(), taken)
 
     def _remap(self, order: Remap, writable: int = NOTHING, read_only: int = NOTHING) -> Mapped:
+        self.module.entities = self._nobody  # those it had must not be looked at any more
         unmap_columns(self._slots, self.columns)
         self._map(order.slots, writable, read_only)
         return Mapped()

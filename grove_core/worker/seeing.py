@@ -49,14 +49,22 @@ class Looking:
     def column(self, name: str) -> Array:
         """See `Sight`."""
         if name not in self._names:
-            self._names.append(name)
-            self._shown = None
+            self._learn(name)
         shown = self._ask() if self._shown is None else self._shown
         place = self._names.index(name)
         parts = [self._view(part, part.columns[place]) for part in shown.parts]
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
         whole.flags.writeable = False
         return whole
+
+    def _learn(self, name: str) -> None:
+        """Ask for one more column, from now on; one that cannot be shown is forgotten."""
+        self._names.append(name)
+        try:
+            self._ask()
+        except Refused:
+            self._names.remove(name)
+            raise
 
     def _ask(self) -> Show:
         """Ask until everything is mapped.

@@ -40,7 +40,7 @@ def serve(control: int, lifeline: int) -> None:
     if policy == os.SCHED_OTHER:
         _schedule(os.SCHED_BATCH)  # forks and rehearsals preempt neither the engine nor its workers
     with contextlib.suppress(PeerDied):  # an engine that is gone needs no workers, and no word of how they ended
-        channel.send(Forked(0))
+        channel.send(Forked(0, 0))
         _serve(channel, lifeline, (woken, wake), policy)
 
 
@@ -51,7 +51,8 @@ def _serve(channel: Channel[ToZygote], lifeline: int, own: tuple[int, int], poli
         PeerDied: it is.
     """
     woken, _ = own
-    orders: deque[tuple[float, list[int]]] = deque()
+    orders: deque[tuple[float, int, list[int]]] = deque()
+    """When each is due, its number, and its descriptors."""
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     poll.register(woken, select.POLLIN)
@@ -64,18 +65,20 @@ def _serve(channel: Channel[ToZygote], lifeline: int, own: tuple[int, int], poli
                 continue
             message, descriptors = channel.receive(0)
             if isinstance(message, Fork) and len(descriptors) == 2:
-                orders.append((time.monotonic() + message.after, descriptors))
+                orders.append((time.monotonic() + message.after, message.order, descriptors))
                 continue
             if isinstance(message, Hurry):
-                orders = deque((0.0, each) for _, each in orders)
+                orders = deque((0.0, number, each) for _, number, each in orders)
             close_all(descriptors)
         while orders and orders[0][0] <= time.monotonic():
-            _, descriptors = orders.popleft()
-            _fork(channel, lifeline, descriptors, own, policy)
+            _, number, descriptors = orders.popleft()
+            _fork(channel, lifeline, number, descriptors, own, policy)
             close_all(descriptors)
 
 
-def _fork(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own: tuple[int, int], policy: int) -> None:
+def _fork(
+    channel: Channel[ToZygote], lifeline: int, order: int, descriptors: list[int], own: tuple[int, int], policy: int
+) -> None:
     if len(list(Path("/proc/self/task").iterdir())) != 1:
         raise SystemExit("the zygote has a second thread; a fork would not be safe")
     pid = os.fork()
@@ -83,7 +86,7 @@ def _fork(channel: Channel[ToZygote], lifeline: int, descriptors: list[int], own
         _become_worker(channel, lifeline, descriptors, own, policy)
     pidfd = os.pidfd_open(pid)
     try:
-        channel.send(Forked(pid), [pidfd])
+        channel.send(Forked(pid, order), [pidfd])
     finally:
         os.close(pidfd)
 

@@ -15,6 +15,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice
+from grove_core.runtime import tick as tick_module
 
 from .acts import counted, kinds, start
 from .conftest import OpenEngine, Refused, kill, picture, runs
@@ -287,3 +288,25 @@ def test_a_rollback_that_has_to_load_its_target_and_has_no_room(open_engine: Ope
     engine.spawn(MODULE, id=np.arange(12))
     with refused(engine, OutOfMemory, "max_entities"):
         engine.rollback(MODULE, 1)
+
+
+def test_an_interrupt_before_a_version_was_told_blames_it_not(
+    open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(BOTH)
+    start(engine, v1=0.5, v2=0.5)
+    assert engine.tick(0.1).faults == ()
+    before, told, real = sorted(counted(engine)), [], tick_module.send
+
+    def interrupted(order: Any, *args: Any, **kwargs: Any) -> None:
+        told.append(order.loaded.version)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        real(order, *args, **kwargs)
+
+    monkeypatch.setattr(tick_module, "send", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.tick(0.1)
+    assert (told, sorted(counted(engine))) == ([ONE, TWO], before), "the tick did not happen"
+    assert engine.tick(0.1).faults == ()
+    assert sorted(counted(engine)) == [n + by for n, by in zip(before, [1] * 5 + [100] * 5, strict=True)]

@@ -14,6 +14,7 @@ from packaging.version import Version
 
 from grove_core import DebugEngine, ManualClock, Settings
 from grove_core.base.records import FaultKind
+from grove_core.runtime import world as world_module
 
 from .conftest import PATIENT, OpenEngine, kill
 from .sources import MODULE, version
@@ -125,6 +126,21 @@ def test_others_are_seen_through_the_lenses(open_engine: OpenEngine) -> None:
             assert not any(told["writable"])
 
 
+@pytest.mark.parametrize("others", [1, 4, 7])
+def test_any_number_of_versions_can_have_their_columns_made_at_once(open_engine: OpenEngine, others: int) -> None:
+    sources = {f"{major}.0.0": version("e.n += 1", schema='n="i8"') for major in range(1, others + 1)}
+    last = others + 1
+    sources[f"{last}.0.0"] = version(
+        "e.seen = self.world.extra.sum(); e.n += 1",
+        schema='n="i8", seen="i8", extra=Column("i8", default=3)',
+        lenses=f'Lens("<{last}", "=={last}.*", [Add("extra"), Add("seen")])',
+    )
+    engine = started(open_engine, sources, *[2] * last)
+    for _ in range(3):
+        assert engine.tick(0.1).faults == ()
+        assert max(by_id(engine, "seen", f"{last}.0.0")) == 3 * 2 * last
+
+
 MAPS = version(
     "e.total = self.world.total.sum()",
     schema='total="i8"',
@@ -216,6 +232,55 @@ def test_who_catches_up_sees_the_world_as_it_was_before_the_tick(open_engine: Op
     assert set(columns["total"][looking]) == {before}, "those that were there, and those that came"
     assert set(columns["seen"][looking]) == {10}
     assert (columns["mine"] == columns["n"] - 1)[looking].all()
+
+
+def test_who_catches_up_twice_sees_everybody(open_engine: OpenEngine) -> None:
+    """3 fails, and 2 in the catch-up: what 2 had ticked already goes to 1 together with what has a tick to redo."""
+    catching = "if self.catching_up:\n    "
+    sources = {
+        "1.0.0": version(
+            f"{catching}e.seen = len(self.world)\n    e.total = self.world.id.sum()\ne.n += 1", schema=COLUMNS
+        ),
+        "2.0.0": version(f"{catching}raise ValueError('2')\ne.n += 1", schema=COLUMNS),
+        "3.0.0": version("if e.id.min() > 100: raise ValueError('3')", schema=COLUMNS),
+    }
+    engine = open_engine(sources)
+    engine.load_module_version(MODULE, 1)
+    engine.load_module_version(MODULE, 2)
+    engine.spawn(MODULE, id=np.arange(101, 113))
+    engine.set_traffic_split(MODULE, {2: 1.0})
+    engine.load_module_version(MODULE, 3)
+    engine.set_traffic_split(MODULE, {1: 1 / 3, 2: 1 / 3, 3: 1 / 3})
+    report = engine.tick(0.1)
+    assert [fault.version.major for fault in report.faults] == [3, 2]
+    assert (report.entities, report.skipped) == (12, 0)
+    columns = engine.entities(MODULE)
+    caught_up = columns["seen"] > 0
+    assert caught_up.sum() == 4
+    assert set(columns["seen"][caught_up]) == {12}
+    assert set(columns["total"][caught_up]) == {sum(range(101, 113))}
+    assert set(columns["n"]) == {1}
+
+
+def test_an_interrupt_while_a_look_is_answered_blames_nobody(
+    open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = started(open_engine, {"1.0.0": BLIND, "2.0.0": LOOKING}, 5, 5)
+    assert engine.tick(0.1).faults == ()
+    before, real = by_id(engine, "n"), world_module._Scene.of
+    interrupts = iter([KeyboardInterrupt()])
+
+    def interrupted(self: Any, *args: Any) -> Any:
+        for interrupt in interrupts:
+            raise interrupt
+        return real(self, *args)
+
+    monkeypatch.setattr(world_module._Scene, "of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.tick(0.1)
+    assert by_id(engine, "n") == before, "the tick did not happen"
+    assert engine.tick(0.1).faults == ()
+    assert by_id(engine, "n") == [n + 1 for n in before]
 
 
 def test_the_world_is_right_after_every_way_of_moving(open_engine: OpenEngine) -> None:

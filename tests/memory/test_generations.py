@@ -105,6 +105,24 @@ def test_rows_that_joined_later_are_restored_too(rows: int, joined: int) -> None
         assert bits(live) == before
 
 
+@given(st.integers(0, 20), st.integers(1, 20), st.integers(1, 20), st.booleans())
+def test_rows_between_those_that_were_there_and_those_that_joined_are_taken_in(
+    there: int, between: int, joined: int, taken: bool
+) -> None:
+    with made(there) as (live, generations):
+        if taken:
+            generations.take(live, 7)
+        born(live, between, 1000)
+        start, stop = born(live, joined, 2000)
+        before = bits(live)
+        snapshot = generations.of(7)
+        snapshot.extend(live, start, stop, 7)
+        assert snapshot.count == stop
+        assert {name: snapshot[name].tobytes() for name in ("id", *WRITABLE)} == {
+            name: before[name] for name in ("id", *WRITABLE)
+        }
+
+
 @given(st.lists(st.tuples(st.integers(0, 15), st.lists(st.integers(0, 40), unique=True, max_size=6)), max_size=10))
 def test_each_tick_restores_its_own_state_while_rows_come_and_go(steps: list[tuple[int, list[int]]]) -> None:
     """Between ticks rows are born and die, so rows change their places; the ids must follow."""

@@ -157,6 +157,17 @@ def test_a_direction_that_is_not_accepted_is_irreversible_whichever_is_asked_fir
     assert polar.ran == [V2]
 
 
+def test_what_passes_when_a_direction_is_forced_may_change_and_originals_still_come_back():
+    polar = Polar((V2, V1))
+    way = graph(polar, v1=ONE, v2=TWO)
+    (there,) = way.path(V1, V2)
+    forced = migrate(batch(), (there.forced(),), polar.open)
+    forced.columns["hp"][:] = 9
+    back = migrate(forced, way.path(V2, V1), polar.open)
+    assert back.columns["x"].tolist() == [3, 1], "r, which x and y became, was not touched"
+    assert back.columns["hp"].tolist() == [9, 9]
+
+
 DTYPES = ("?", "i2", "u8", "f2", "f4", "f8")
 schemas = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(DTYPES), max_size=4)
 

@@ -111,10 +111,10 @@ MESSAGES: list[Message] = [
     Inject(InjectedKind.RAISE, 12, 1.0),
     Injected(),
     Raised("process", "ValueError: ä €", "Traceback ..."),
-    Fork(),
-    Fork(0.5),
+    Fork(1),
+    Fork(2, 0.5),
     Hurry(),
-    Forked(123),
+    Forked(123, 1),
     Exited(123, 9),
 ]
 LIMITS = {WireKind.SEQPACKET: PACKET, WireKind.STREAM: FRAME}
@@ -236,10 +236,10 @@ def test_messages_arrive_in_order(pair: Pair) -> None:
 def test_descriptors_arrive_and_are_not_inherited(pair: Pair) -> None:
     files = [memory(str(number).encode()) for number in range(DESCRIPTORS)]
     inodes = [os.fstat(file).st_ino for file in files]
-    pair[0].send(Fork(), files)
+    pair[0].send(Fork(1), files)
     close_all(files)
     message, received = pair[1].receive(1.0)
-    assert message == Fork()
+    assert message == Fork(1)
     assert [os.fstat(file).st_ino for file in received] == inodes
     assert not any(os.get_inheritable(file) for file in received)
     close_all(received)

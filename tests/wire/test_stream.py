@@ -105,7 +105,7 @@ def test_wherever_it_is_cut_the_same_messages_come(messages: list[Any], cuts: li
 
 
 def test_each_byte_by_itself_gives_the_same_messages(ends: Ends) -> None:
-    messages = [Idle(True), Raised("a", "b", "c" * 300), Fork()]
+    messages = [Idle(True), Raised("a", "b", "c" * 300), Fork(1)]
     came = []
     for byte in b"".join(map(framed, messages)):
         ends.bare.send(bytes([byte]))
@@ -134,16 +134,16 @@ def test_descriptors_come_with_the_message_they_were_sent_with(sent: list[tuple[
 
 
 def test_what_is_not_read_stays_where_a_poll_sees_it(ends: Ends) -> None:
-    ends.bare.sendall(framed(Idle(True)) + framed(Idle(False)) + framed(Fork())[:2])
+    ends.bare.sendall(framed(Idle(True)) + framed(Idle(False)) + framed(Fork(1))[:2])
     assert readable(ends.channel)
     assert ends.channel.receive_now() == (Idle(True), [])
     assert readable(ends.channel), "another whole message is there"
     assert ends.channel.receive_now() == (Idle(False), [])
     assert ends.channel.receive_now() is None
     assert not readable(ends.channel), "half a header was read, and nothing follows"
-    ends.bare.sendall(framed(Fork())[2:])
+    ends.bare.sendall(framed(Fork(1))[2:])
     assert readable(ends.channel)
-    assert ends.channel.receive_now() == (Fork(), [])
+    assert ends.channel.receive_now() == (Fork(1), [])
 
 
 @pytest.mark.parametrize("have", [1, HEADER.size - 1, HEADER.size, HEADER.size + 1, len(framed(Idle(True))) - 1])
