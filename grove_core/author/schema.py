@@ -46,7 +46,7 @@ class Column(msgspec.Struct, frozen=True):
         check_nan = values.dtype.kind == "f" and not self.nan
         if not check_nan and self.low is None and self.high is None:
             return None
-        if check_nan and math.isnan(values.min()):
+        if check_nan and math.isnan(np.minimum.reduce(values)):
             return f"is NaN in {int(np.isnan(values).sum())} of {len(values)} rows"
         if self.low is not None and (lowest := np.fmin.reduce(values)) < self.low:
             return f"is {lowest}, below its lowest value {self.low}"

@@ -81,11 +81,10 @@ def _latest(group: Group, count: int) -> Given:
         chosen = np.arange(size)
     else:
         edge, later = _edge(arrival, count)
-        level = arrival == edge
-        if level.all():
+        if not later and edge == arrival.min():
             chosen = _lowest(group.keys, count)
         else:
-            places = np.flatnonzero(level)
+            places = np.flatnonzero(arrival == edge)
             lowest = places[_lowest(group.keys[places], count - later)]
             chosen = np.concatenate((np.flatnonzero(arrival > edge), lowest)) if later else lowest
     return Given(group.rows[chosen], group.keys[chosen], group.origin(chosen))
@@ -100,6 +99,8 @@ def _edge(arrival: NDArray[np.int64], count: int) -> tuple[int, int]:
     later = 0
     for _ in range(LEVELS):
         edge = int(arrival.max())
+        if edge == arrival.min():
+            return edge, later
         earlier = arrival < edge
         here = len(arrival) - int(np.count_nonzero(earlier))
         if later + here >= count:
