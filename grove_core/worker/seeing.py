@@ -27,6 +27,7 @@ class Looking:
         self._channel = channel
         self._names: list[str] = []
         self._mapped: dict[tuple[int, int], _Mapping] = {}
+        self._rooms: Columns = {}
         self._shown: Show | None = None
         self._rows: slice | None = None
 
@@ -53,7 +54,16 @@ class Looking:
         shown = self._ask() if self._shown is None else self._shown
         place = self._names.index(name)
         parts = [self._view(part, part.columns[place]) for part in shown.parts]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else self._joined(name, parts)
+
+    def _joined(self, name: str, parts: list[Array]) -> Array:
+        """Put parts together in memory that is kept from tick to tick: fresh pages cost more than the copy."""
+        rows = sum(map(len, parts))
+        room = self._rooms.get(name)
+        if room is None or len(room) < rows:
+            room = self._rooms[name] = np.empty(rows + rows // 8, parts[0].dtype)
+        whole = room[:rows]
+        np.concatenate(parts, out=whole)
         whole.flags.writeable = False
         return whole
 
