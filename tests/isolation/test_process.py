@@ -575,3 +575,34 @@ def test_a_worker_has_one_thread_and_what_it_starts_inherits_nothing_of_ours(sta
         flags = int(told.partition("flags:")[2].split()[0], 8)
         inherited |= set() if flags & os.O_CLOEXEC else {int(entry.name)}
     assert inherited == {0, 1, 2}
+
+
+GONE = """
+import os, signal
+from grove_core.isolation.process import ProcessIsolation
+isolation = ProcessIsolation()
+workers = [isolation.start() for _ in range(3)]
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_engine_that_is_killed_leaves_a_zygote_that_ends_without_a_word() -> None:
+    """It hears of the deaths of its workers when nobody is there any more who would want to know."""
+    ran = subprocess.run([sys.executable, "-c", GONE], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == -signal.SIGKILL
+    assert (ran.stdout, ran.stderr) == ("", ""), "both are read until the last process that could print has ended"
+
+
+def test_workers_taken_one_after_the_other_are_forked_at_once_and_are_not_each_other() -> None:
+    """No spare is there yet: the next one would be forked a frame later."""
+    isolation = ProcessIsolation()
+    try:
+        workers = [isolation.start() for _ in range(4)]
+        assert len({worker.pid for worker in workers}) == 4
+        for killed, worker in enumerate(workers):
+            assert worker.kill()
+            assert [other.wait(0) for other in workers] == [place <= killed for place in range(4)]
+        for worker in workers:
+            worker.close()
+    finally:
+        isolation.close()
