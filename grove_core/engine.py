@@ -30,6 +30,7 @@ from grove_core.base.records import (
     VersionRecord,
 )
 from grove_core.base.versions import Requirement, matching
+from grove_core.base.waiting import SystemWaiting, Waiting
 from grove_core.parts.contracts import Isolation
 from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
@@ -59,6 +60,7 @@ class MultiVersionEngine:
         clock: decides idle times and uptimes; the machine's monotonic clock if None.
         plugins: further plugins, besides those that are installed.
         isolation: where versions run, instead of what the settings choose; it is not closed with the engine.
+        waiting: how workers are waited for during ticks; by the machine's own time and poll if None.
     """
 
     faults_allowed: ClassVar[bool] = False
@@ -71,6 +73,7 @@ class MultiVersionEngine:
         clock: Clock | None = None,
         plugins: Iterable[object] = (),
         isolation: Isolation | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         settings = settings or Settings()
         self._manager, self.plugin_records = make_plugin_manager(plugins)
@@ -81,6 +84,7 @@ class MultiVersionEngine:
             clock=clock or SystemClock(),
             catalogue=catalogue,
             isolation=isolation,
+            waiting=waiting or SystemWaiting(),
             faults_allowed=self.faults_allowed,
         )
         self._states: dict[str, ModuleState] = {}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from grove_core.base.errors import PeerDied, WorkerError
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
+from grove_core.base.waiting import Poll
 from grove_core.runtime.adoption import remap
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState
@@ -45,6 +46,10 @@ class Ask:
     """Whether its version may be at it."""
     asked_at: float = 0.0
     """The monotonic time at which it was sent, in seconds."""
+    deadline: float = 0.0
+    """The time of `Context.waiting` until which it must be answered."""
+    limit_ms: float = 0.0
+    """How long that was when it was sent."""
     reply: Ticked | None = None
     problem: Problem | None = None
 
@@ -59,10 +64,12 @@ class Ask:
             self.problem = problem
 
 
-def send(order: Ask, number: int, dt: float, *, catching_up: bool) -> None:
+def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: bool) -> None:
     """Send an order. A worker that is gone is the order's problem, not an error."""
     worker = order.loaded.worker
     order.number, order.asked_at = number, time.perf_counter()
+    order.limit_ms = context.settings.tick_deadline_ms
+    order.deadline = context.waiting.now() + order.limit_ms / 1000
     try:
         if worker is None:
             raise PeerDied("it has no worker")
@@ -81,27 +88,31 @@ def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) ->
     """Wait for every answer, death or deadline; one poll for all of them.
 
     Args:
-        context: the deadline, and where output goes.
+        context: what to wait with, and where output goes.
         asks: the orders that were sent.
         silent: orders over no rows, which were not sent: their workers are only watched for their death.
     """
-    limit = context.settings.tick_deadline_ms
-    deadline = time.perf_counter() + limit / 1000
-    poll, watched = _watch((*asks, *silent))
+    waiting = context.waiting
+    poll, watched = _watch(waiting.poll(), (*asks, *silent))
     while True:
-        left = max(0.0, deadline - time.perf_counter()) if any(order.open for order in asks) else 0.0
+        now, waited_for = waiting.now(), [order for order in asks if order.open]
+        left = max(0.0, min((order.deadline for order in waited_for), default=now) - now)
         for descriptor, _ in poll.poll(left * 1000):
             _serve(context, watched[descriptor], descriptor, poll)
-        if left == 0.0 or not any(order.open for order in asks):
-            break
-    for order in asks:
-        if order.open:
-            order.problem = Problem(FaultKind.DEADLINE, f"it did not answer within {limit:g} ms (tick_deadline_ms)")
+        for order in waited_for:
+            if order.open and order.deadline <= now:  # what was there by then has been served
+                order.problem = _too_late(order)
+        if not any(order.open for order in asks):
+            return
 
 
-def _watch(orders: Iterable[Ask]) -> tuple[select.poll, dict[int, Ask]]:
+def _too_late(order: Ask) -> Problem:
+    return Problem(FaultKind.DEADLINE, f"it did not answer within {order.limit_ms:g} ms (tick_deadline_ms)")
+
+
+def _watch(poll: Poll, orders: Iterable[Ask]) -> tuple[Poll, dict[int, Ask]]:
     """Watch for answers, deaths and output of every worker that still has something to say."""
-    poll, watched = select.poll(), {}
+    watched = {}
     for order in orders:
         worker = order.loaded.worker
         if worker is None or order.problem is not None:
@@ -113,7 +124,7 @@ def _watch(orders: Iterable[Ask]) -> tuple[select.poll, dict[int, Ask]]:
     return poll, watched
 
 
-def _serve(context: Context, order: Ask, descriptor: int, poll: select.poll) -> None:
+def _serve(context: Context, order: Ask, descriptor: int, poll: Poll) -> None:
     """Take what one descriptor has: output, an answer, or the news that the worker is gone."""
     worker = order.loaded.worker
     if worker is None:

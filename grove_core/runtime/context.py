@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from grove_core.base.clock import Clock
 from grove_core.base.events import Event, EventKind
+from grove_core.base.waiting import Waiting
 from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Router
 from grove_core.parts.plugins import Catalogue, PartKind
 from grove_core.parts.settings import Choice, Settings
@@ -43,6 +44,7 @@ class Context:
         clock: decides; see `grove_core.base.clock`.
         catalogue: what plugins register.
         isolation: where versions run; None for what the settings choose.
+        waiting: how workers are waited for, and held to deadlines.
         faults_allowed: whether faults may be injected.
 
     Raises:
@@ -56,10 +58,12 @@ class Context:
         clock: Clock,
         catalogue: Catalogue,
         isolation: Isolation | None,
+        waiting: Waiting,
         faults_allowed: bool,
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.waiting = waiting
         self.catalogue = catalogue
         self.faults_allowed = faults_allowed
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}

@@ -177,7 +177,7 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
             continue
         loaded.generations.of(recovery.number).extend(loaded.table, start, stop, recovery.number)
         order = Ask(state, loaded, start, stop)
-        send(order, recovery.number, recovery.dt, catching_up=True)
+        send(context, order, recovery.number, recovery.dt, catching_up=True)
         gather(context, [order])
         effects = validate(order, recovery.number, [])
         if isinstance(effects, Problem):

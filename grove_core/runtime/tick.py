@@ -33,7 +33,7 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     asks, silent = _orders(running)
     try:
         for order in asks:
-            send(order, number, dt, catching_up=False)
+            send(context, order, number, dt, catching_up=False)
         gather(context, asks, silent)
     except BaseException:
         take_back(context, asks, number)

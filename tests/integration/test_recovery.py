@@ -298,11 +298,11 @@ def test_an_interrupt_before_a_version_was_told_blames_it_not(
     assert engine.tick(0.1).faults == ()
     before, told, real = sorted(counted(engine)), [], tick_module.send
 
-    def interrupted(order: Any, *args: Any, **kwargs: Any) -> None:
+    def interrupted(context: Any, order: Any, *args: Any, **kwargs: Any) -> None:
         told.append(order.loaded.version)
         if len(told) == 2:
             raise KeyboardInterrupt
-        real(order, *args, **kwargs)
+        real(context, order, *args, **kwargs)
 
     monkeypatch.setattr(tick_module, "send", interrupted)
     with pytest.raises(KeyboardInterrupt):
