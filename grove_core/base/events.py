@@ -36,6 +36,7 @@ class EventKind(StrEnum):
     MEMORY_ABANDONED = "memory_abandoned"
     WORKER_OUTPUT = "worker_output"
     PLUGIN_FAILED = "plugin_failed"
+    FAULT_INJECTED = "fault_injected"
     INTENT_REPLAYED = "intent_replayed"
     GC_ENABLED = "gc_enabled"
     GC_DISABLED = "gc_disabled"

@@ -9,11 +9,13 @@ import click
 
 from grove_core.cli.output import Output, output_option, show_json, show_table
 from grove_core.parts.settings import Settings
-from grove_core.wire.messages import InjectedKind
+from grove_core.wire.faults import SEEN_AS, InjectedKind
 
 SCENARIOS: Mapping[str, str] = {
     "coexistence": "Three versions: canary, ramp, collection, a fault with its rollback, three at once.",
 }
+COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
+"""What v2 can do wrong so that the engine sees it; none of its columns has bounds."""
 
 
 @click.group()
@@ -41,7 +43,7 @@ def list_scenarios(output: str) -> None:
 )
 @click.option(
     "--fault",
-    type=click.Choice([kind.value for kind in InjectedKind]),
+    type=click.Choice([kind.value for kind in COEXISTENCE_FAULTS]),
     default=InjectedKind.RAISE.value,
     show_default=True,
     help="What v2 does wrong, so that it is rolled back.",

@@ -24,7 +24,7 @@ from grove_core.migration.rows import Batch, Carried, CarriedValues, OpenRunner,
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.state import Adoption, LoadedVersion
 from grove_core.runtime.store import ENGINE_COLUMNS, CarriedNames, Store
-from grove_core.wire.messages import Mapped, Remap
+from grove_core.wire.messages import Mapped, Remap, answers_idle
 
 RELEASE_SECONDS = 0.25
 """How long a worker may take to let go of its columns; one that does not is ended."""
@@ -144,8 +144,10 @@ def has_let_go(loaded: LoadedVersion) -> bool:
         return True
     end = time.monotonic() + RELEASE_SECONDS
     try:
-        while not isinstance(worker.receive(max(0.0, end - time.monotonic())), Mapped):
-            loaded.idle_asked = False  # only a late answer to that question can lie before it
+        while not isinstance(answer := worker.receive(max(0.0, end - time.monotonic())), Mapped):
+            if not (loaded.idle_asked and answers_idle(answer)):  # a late answer to that question may lie before it
+                return worker.kill()
+            loaded.idle_asked = False
     except WorkerError:
         return worker.kill()
     return True

@@ -15,7 +15,7 @@ from grove_core.runtime.adoption import remap
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.runtime.world import show
-from grove_core.wire.messages import AskWorld, Idle, Mapped, Raised, Tick, Ticked
+from grove_core.wire.messages import AskWorld, Mapped, Raised, Tick, Ticked, answers_idle
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
@@ -170,11 +170,6 @@ def _take(order: Ask, answer: object) -> None:
         order.problem = Problem(FaultKind.RAISE, f"{answer.where} raised {answer.error}", answer.traceback)
     else:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it answered {type(answer).__name__} where Ticked was due")
-
-
-def answers_idle(answer: object) -> bool:
-    """Tell whether a message is the answer to `AskIdle`, which may come after its asker gave up."""
-    return isinstance(answer, Idle) or (isinstance(answer, Raised) and answer.where == "askidle")
 
 
 def _death(loaded: LoadedVersion) -> Problem:

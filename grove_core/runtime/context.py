@@ -14,6 +14,7 @@ from grove_core.base.waiting import Waiting
 from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Router
 from grove_core.parts.plugins import Catalogue, PartKind
 from grove_core.parts.settings import Choice, Settings
+from grove_core.runtime.injecting import FaultPlan
 from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
 
 EVENTS = 10_000
@@ -66,6 +67,7 @@ class Context:
         self.waiting = waiting
         self.catalogue = catalogue
         self.faults_allowed = faults_allowed
+        self.fault_plan = FaultPlan()
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
         self.migrators: tuple[ChosenMigrator, ...] = choose_migrators(catalogue, settings.migrators)
         self.fault_policy: FaultPolicy = self._make(PartKind.FAULT_POLICY, settings.fault_policy)

@@ -113,6 +113,7 @@ def introduce(
     Raises:
         LoadFailed, DeadlineExceeded, WorkerError, SchemaError: it did not.
     """
+    assert record.version is not None
     worker.send(
         Load(
             PROTOCOL,
@@ -121,6 +122,7 @@ def introduce(
             record.entry_point,
             record.path,
             context.faults_allowed,
+            context.fault_plan.at_load(state.name, record.version),
         )
     )
     answer = _answer(worker, deadline, "imported", Introduced)

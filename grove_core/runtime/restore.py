@@ -114,7 +114,8 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
         return
     caught_up = _catch_up(context, recovered, recovery)
     if recovered.report is not None:
-        recovery.rollbacks.append(recovered.report(caught_up, order.asked_at, DEFAULT_LIMIT_MS))
+        served = caught_up and order.stop > order.start  # a version without rows served nobody
+        recovery.rollbacks.append(recovered.report(served, order.asked_at, DEFAULT_LIMIT_MS))
         tell(context, recovery.rollbacks[-1])
 
 

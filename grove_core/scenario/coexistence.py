@@ -21,7 +21,7 @@ from grove_core.scenario.live import AfterTick, LiveRun, Pace, phases
 from grove_core.scenario.report import render
 from grove_core.scenario.result import Result
 from grove_core.scenario.seen import Seen
-from grove_core.wire.messages import InjectedKind
+from grove_core.wire.faults import InjectedKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -17,10 +17,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from grove_core.base.records import FaultKind, RollbackReport
+from grove_core.base.records import RollbackReport
 from grove_core.scenario.frames import Spread, ordinary
 from grove_core.scenario.seen import Check, Phase, PhaseSeen, Seen, SplitSeen
-from grove_core.wire.messages import InjectedKind
+from grove_core.wire.faults import SEEN_AS, InjectedKind
 
 TOLERANCE = 2.0
 """How far a share may be from its weight, in percentage points."""
@@ -37,14 +37,6 @@ SPLITS = 6
 """One for the canary, four for the ramp, one for the three versions."""
 RAMP_STEPS = 4
 ROLLBACK_STEPS = 4
-
-FAULT_SEEN = {
-    InjectedKind.RAISE: FaultKind.RAISE,
-    InjectedKind.LAG: FaultKind.DEADLINE,
-    InjectedKind.CORRUPTION: FaultKind.RULE,
-    InjectedKind.KILL: FaultKind.DEATH,
-}
-"""What the engine is to see of an injected fault."""
 
 
 class Metric(StrEnum):
@@ -237,7 +229,7 @@ def _sound(check: Check, entities: int) -> bool:
 def _automatic(report: RollbackReport, fault: InjectedKind) -> bool:
     return (
         report.fault is not None
-        and report.fault.kind is FAULT_SEEN[fault]
+        and report.fault.kind is SEEN_AS[fault]
         and report.fault.version.major == 2
         and report.target.major == 1
         and report.reloaded
@@ -247,7 +239,7 @@ def _automatic(report: RollbackReport, fault: InjectedKind) -> bool:
 
 def _only_the_injected_fault(seen: Seen) -> bool:
     faults = [(phase.phase, fault.version.major, fault.kind) for phase in seen.phases for fault in phase.faults]
-    return faults == [(Phase.ROLLBACK, 2, FAULT_SEEN[seen.fault])]
+    return faults == [(Phase.ROLLBACK, 2, SEEN_AS[seen.fault])]
 
 
 def _canary_percent(seen: Seen) -> float | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from grove_core.base.records import Fault, RollbackReport, UnloadReport, VersionMetrics
     from grove_core.scenario.frames import Frame
-    from grove_core.wire.messages import InjectedKind
+    from grove_core.wire.faults import InjectedKind
 
 Counts = Mapping[int, int]
 """Major number -> entities."""

@@ -74,6 +74,10 @@ class Channel(Generic[Incoming]):
         else:
             self._send_large(packet, descriptors)
 
+    def send_raw(self, packet: bytes) -> None:
+        """Send bytes that are no message, to see what the peer makes of them. Raises as `send` does."""
+        self._carrier.put(packet, ())
+
     def receive(self, timeout: float | None) -> tuple[Incoming, list[int]]:
         """Wait up to `timeout` seconds (None: for ever) for a message and its descriptors, which the caller closes.
 

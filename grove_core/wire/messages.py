@@ -7,13 +7,13 @@ Whatever a version raises comes back as `Raised`.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from grove_core.author.lens import Direction, Lens
 from grove_core.author.schema import ColumnSpec
+from grove_core.wire.faults import Planned
 
 PROTOCOL = 1
 
@@ -31,6 +31,8 @@ class Load(Message, frozen=True):
     entry_point: str
     path: tuple[str, ...]
     faults_allowed: bool
+    faults: tuple[Planned, ...] = ()
+    """Those that were planned before it was loaded."""
 
 
 class Introduced(Message, frozen=True):
@@ -231,22 +233,10 @@ class Shutdown(Message, frozen=True):
     """Shut down and end."""
 
 
-class InjectedKind(StrEnum):
-    """The faults that can be injected around a version's code."""
-
-    RAISE = "raise"
-    LAG = "lag"
-    CORRUPTION = "corruption"
-    KILL = "kill"
-
-
 class Inject(Message, frozen=True):
-    """Commit a fault in the tick with this number, or in the next one."""
+    """Commit a fault, once its point is reached."""
 
-    kind: InjectedKind
-    at: int | None
-    seconds: float
-    """How long a lag lasts."""
+    fault: Planned
 
 
 class Injected(Message, frozen=True):
@@ -259,6 +249,11 @@ class Raised(Message, frozen=True):
     where: str
     error: str
     traceback: str
+
+
+def answers_idle(answer: object) -> bool:
+    """Tell whether a message is the answer to `AskIdle`, which may come after its asker gave up."""
+    return isinstance(answer, Idle) or (isinstance(answer, Raised) and answer.where == "askidle")
 
 
 class Overflow(Message, frozen=True):

@@ -19,6 +19,7 @@ from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
 from grove_core.author.world import World
 from grove_core.base.errors import PackageError, PeerDied, WorkerError
 from grove_core.wire.channel import Channel, close_all
+from grove_core.wire.faults import FaultPoint
 from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
@@ -50,6 +51,7 @@ from grove_core.worker.views import map_columns, unmap_columns
 
 NOTHING = -1
 """What stands for a descriptor where there is nothing to map."""
+REFUSAL = "this engine does not inject faults; use a DebugEngine"
 WARM_UP_ROWS = 8
 WARM_UP_SECONDS = 1 / 60
 STAGES: dict[type, str] = {
@@ -95,13 +97,15 @@ def run(channel: Channel[ToWorker]) -> int:
 class Hosted:
     """A version that was imported: its module object and its columns."""
 
-    def __init__(self, module: Module, schema: Schema, order: Load, channel: Channel[ToWorker]) -> None:
+    def __init__(
+        self, module: Module, schema: Schema, order: Load, channel: Channel[ToWorker], injector: FaultInjector
+    ) -> None:
         self.module = module
         self.schema = schema
         self.columns: Columns = {}
         self._slots: tuple[Slot, ...] = ()
         self._faults_allowed = order.faults_allowed
-        self._injector = FaultInjector(schema)
+        self._injector = injector
         self._looking = Looking(channel)
         self._nobody = Entities(schema, {ID: np.empty(0, ID_DTYPE), **schema.conform({}, 0)[1]})
         self._keeps_document = _keeps_document(module)
@@ -119,8 +123,12 @@ class Hosted:
             raise PackageError(
                 f"the engine speaks protocol {order.protocol}, this worker {PROTOCOL}: two versions of grove-core"
             )
+        if order.faults and not order.faults_allowed:
+            raise PermissionError(REFUSAL)
+        injector = FaultInjector(channel, order.faults)
         sys.path[:0] = order.path
         module = _import(order.entry_point)()
+        injector.reach(FaultPoint.IMPORT)
         module._version = order.version
         schema = module.schema
         introduction = Introduced(
@@ -132,7 +140,7 @@ class Hosted:
             _keeps_document(module),
             type(module).is_idle is not Module.is_idle,
         )
-        return cls(module, schema, order, channel), introduction
+        return cls(module, schema, order, channel, injector), introduction
 
     def answer(self, message: Any, descriptors: list[int]) -> Any:
         """Do what a message says and return the answer."""
@@ -141,20 +149,25 @@ class Hosted:
         if isinstance(message, Remap):
             return self._remap(message, *descriptors)
         if isinstance(message, RunMap):
-            return run_map(self.module.lenses, message, *descriptors)
+            given = run_map(self.module.lenses, message, *descriptors)
+            self._injector.reach(FaultPoint.MIGRATE)
+            return given
         return self._answers[type(message)](message)
 
     def _prepare(self, order: Prepare, writable: int = NOTHING, read_only: int = NOTHING) -> Ready:
         self._map(order.slots, writable, read_only)
         self.module.initialize(order.config)
+        self._injector.reach(FaultPoint.INITIALIZE)
         fresh = self._document()
         self._warm_up()
+        self._injector.reach(FaultPoint.WARM_UP)
         if fresh is not None:
             self.module.set_state(msgspec.msgpack.decode(fresh))  # as it was before the warm-up
         taken = False
         if order.document is not None and self._keeps_document:
             document = msgspec.msgpack.decode(order.document)
             taken = bool(self.module.migrate_state_from(order.document_version, document))
+            self._injector.reach(FaultPoint.MIGRATE)
         self.module._document_changed = False
         return Ready(self._document(), taken)
 
@@ -162,6 +175,7 @@ class Hosted:
         self.module.entities = self._nobody  # those it had must not be looked at any more
         unmap_columns(self._slots, self.columns)
         self._map(order.slots, writable, read_only)
+        self._injector.reach(FaultPoint.MIGRATE)
         return Mapped()
 
     def _map(self, slots: tuple[Slot, ...], writable: int, read_only: int) -> None:
@@ -190,7 +204,9 @@ class Hosted:
         self._looking.begin(rows)
         start = time.perf_counter()
         module.process(order.dt)
-        self._injector.commit(order.number, entities)
+        self._injector.reach(FaultPoint.PROCESS, order.number, entities)
+        if entities._births:
+            self._injector.reach(FaultPoint.SPAWN, order.number, entities)
         ms = (time.perf_counter() - start) * 1000
         self._looking.end()
         document = None
@@ -215,14 +231,15 @@ class Hosted:
             document,
         )
 
-    def _inject(self, fault: Inject) -> Injected:
+    def _inject(self, order: Inject) -> Injected:
         if not self._faults_allowed:
-            raise PermissionError("this engine does not inject faults; use a DebugEngine")
-        self._injector.arm(fault)
+            raise PermissionError(REFUSAL)
+        self._injector.arm(order.fault, self.schema)
         return Injected()
 
     def _shutdown(self, _: Shutdown) -> Idle:
         self.module.shutdown()
+        self._injector.reach(FaultPoint.UNLOAD)
         return Idle(True)
 
     def _document(self) -> bytes | None:

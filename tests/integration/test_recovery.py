@@ -310,3 +310,11 @@ def test_an_interrupt_before_a_version_was_told_blames_it_not(
     assert (told, sorted(counted(engine))) == ([ONE, TWO], before), "the tick did not happen"
     assert engine.tick(0.1).faults == ()
     assert sorted(counted(engine)) == [n + by for n, by in zip(before, [1] * 5 + [100] * 5, strict=True)]
+
+
+def test_the_death_of_a_version_without_entities_costs_nobody_any_time(open_engine: OpenEngine) -> None:
+    engine = open_engine(BOTH)
+    start(engine, v1=1.0, v2=0.0)
+    kill(engine, TWO)
+    (report,) = engine.tick(0.1).rollbacks
+    assert (report.entities, report.downtime_ms, report.within_limit) == (0, None, None)

@@ -15,13 +15,14 @@ import pytest
 from grove_core.base.errors import InvalidInput
 from grove_core.base.records import Stage
 from grove_core.base.ways import MemoryKind
+from grove_core.cli.scenario import COEXISTENCE_FAULTS
 from grove_core.parts.settings import Choice, Settings
 from grove_core.scenario.coexistence import Coexistence, Realtime, deadline_ms, run_command
 from grove_core.scenario.frames import Cause
-from grove_core.scenario.metrics import BUDGETED_ENTITIES, FAULT_SEEN, Assertion, Metric
+from grove_core.scenario.metrics import BUDGETED_ENTITIES, Assertion, Metric
 from grove_core.scenario.report import render
 from grove_core.scenario.seen import Phase
-from grove_core.wire.messages import InjectedKind
+from grove_core.wire.faults import SEEN_AS, InjectedKind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +50,12 @@ def said(result: Result) -> str:
     return render(result)
 
 
-@pytest.mark.parametrize("fault", InjectedKind)
+@pytest.mark.parametrize("fault", COEXISTENCE_FAULTS)
 def test_it_passes_with_every_fault(fault: InjectedKind) -> None:
     result = Coexistence(fault=fault, ticks_per_second=SLOW_TICKS).run()
     assert result.passed, said(result)
     (seen,) = result.seen.phases[Phase.ROLLBACK].faults
-    assert seen.kind is FAULT_SEEN[fault]
+    assert seen.kind is SEEN_AS[fault]
     assert result.metrics[Metric.GC_TRIGGER_TIME_S] == 10.0
     assert result.metrics[Metric.CANARY_ACCURACY] == 10.0
     assert "✗" not in said(result)

@@ -18,7 +18,7 @@ from grove_core.scenario.metrics import BUDGETED_ENTITIES, Assertion, Metric, ju
 from grove_core.scenario.report import render
 from grove_core.scenario.result import Result
 from grove_core.scenario.seen import Check, Seen
-from grove_core.wire.messages import InjectedKind
+from grove_core.wire.faults import InjectedKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from grove_core.scenario.metrics import Metric, Threshold, judge, measure, thres
 from grove_core.scenario.report import render
 from grove_core.scenario.result import Result
 from grove_core.scenario.seen import Phase, Seen, SplitSeen, exact_shares
-from grove_core.wire.messages import InjectedKind
+from grove_core.wire.faults import InjectedKind
 
 percents = st.lists(st.integers(0, 100), min_size=1, max_size=4).map(
     lambda cuts: {

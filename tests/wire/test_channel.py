@@ -22,6 +22,7 @@ from grove_core.base.errors import DeadlineExceeded, OutOfMemory, PeerDied, Prot
 from grove_core.base.ways import WireKind
 from grove_core.wire import channel as wire
 from grove_core.wire.channel import DESCRIPTORS, PACKET, Channel, close_all
+from grove_core.wire.faults import FaultPoint, InjectedKind, Planned
 from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
@@ -37,7 +38,6 @@ from grove_core.wire.messages import (
     Idle,
     Inject,
     Injected,
-    InjectedKind,
     Introduced,
     Load,
     Mapped,
@@ -107,8 +107,8 @@ MESSAGES: list[Message] = [
     AskIdle(),
     Idle(True),
     Shutdown(),
-    *(Inject(kind, None, 0.5) for kind in InjectedKind),
-    Inject(InjectedKind.RAISE, 12, 1.0),
+    *(Inject(Planned(kind, point)) for kind in InjectedKind for point in FaultPoint),
+    Inject(Planned(InjectedKind.RAISE, at=12, seconds=2.0, bytes=9)),
     Injected(),
     Raised("process", "ValueError: ä €", "Traceback ..."),
     Fork(1),
@@ -290,7 +290,7 @@ def test_a_large_message_may_bring_descriptors_of_its_own(pair: Pair) -> None:
         packed(Tick(1, 0.5, 0, 9, False)) + b"\x00",
         msgspec.msgpack.encode(["Tick", "one", 0.5, 0, 9, False]),
         msgspec.msgpack.encode(["Nonsense", 1]),
-        msgspec.msgpack.encode(["Inject", "melt", None, 1.0]),
+        msgspec.msgpack.encode(["Inject", ["melt", "process", None, 1.0, 0]]),
         b"\x91" * 30_000,
         b"\x93\xa4Idle\xc3" + b"\x91" * 30_000 + b"\x00",
         b"\x95\xa7Prepare\x90\x81\xa1a" + b"\x91" * 30_000 + b"\x00\xc0\xa11",

@@ -16,6 +16,7 @@ from grove_core.author.schema import ID_DTYPE, Schema
 from grove_core.base.errors import PeerDied
 from grove_core.isolation.process import ProcessIsolation
 from grove_core.memory.table import Table
+from grove_core.wire.faults import InjectedKind, Planned
 from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
@@ -23,7 +24,6 @@ from grove_core.wire.messages import (
     Idle,
     Inject,
     Injected,
-    InjectedKind,
     Introduced,
     Load,
     Prepare,
@@ -516,7 +516,7 @@ def test_shutdown_is_called_and_the_worker_ends_also_if_it_raises(hosting: Host,
 def test_no_fault_is_taken_where_faults_are_not_allowed(hosting: Host, kind: InjectedKind) -> None:
     host = hosting(MOVING)
     host.ready(1)
-    answer = host.ask(Inject(kind, None, 0.0))
+    answer = host.ask(Inject(Planned(kind)))
     assert isinstance(answer, Raised)
     assert "does not inject faults" in answer.error
     assert isinstance(host.tick(1), Ticked)
@@ -525,7 +525,7 @@ def test_no_fault_is_taken_where_faults_are_not_allowed(hosting: Host, kind: Inj
 def armed(host: Hosting, kind: InjectedKind, at: int | None, seconds: float = 0.0) -> Table:
     table = host.ready(4, faults_allowed=True)
     table["speed"][...] = 1
-    assert host.ask(Inject(kind, at, seconds)) == Injected()
+    assert host.ask(Inject(Planned(kind, at=at, seconds=seconds))) == Injected()
     return table
 
 
@@ -563,7 +563,7 @@ def test_corruption_needs_a_column_that_can_be_corrupted(hosting: Host) -> None:
     schema = "n='i4', loose=Column('f4', nan=True), speed='f4', constant='speed'"
     host = hosting(in_process("pass", schema).replace("Module,", "Column, Module,"))
     host.ready(1, faults_allowed=True)
-    answer = host.ask(Inject(InjectedKind.CORRUPTION, None, 0.0))
+    answer = host.ask(Inject(Planned(InjectedKind.CORRUPTION)))
     assert isinstance(answer, Raised)
     assert "corruption needs a writable float column" in answer.error
     assert isinstance(host.tick(1), Ticked)
