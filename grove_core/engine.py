@@ -18,6 +18,7 @@ from grove_core.base.clock import Clock, SystemClock
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.events import Event, EventKind
 from grove_core.base.records import (
+    BreakerStatus,
     Explanation,
     LoadReport,
     MigrationRecord,
@@ -35,7 +36,7 @@ from grove_core.parts.contracts import Isolation
 from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.settings import Settings
-from grove_core.runtime import loading, queries, split, unloading
+from grove_core.runtime import breaker, loading, queries, split, unloading
 from grove_core.runtime.context import Context
 from grove_core.runtime.explaining import explain
 from grove_core.runtime.graphs import complete_graph
@@ -155,6 +156,7 @@ class MultiVersionEngine:
                 self._keep_packages(state)
             self._states[module] = state
             release(self._context, state, loaded.version)
+            breaker.closed_by_hand(state, loaded.version)
             now = time.perf_counter()
             report = LoadReport(module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000)
             self._context.emit(
@@ -192,7 +194,9 @@ class MultiVersionEngine:
         with self._turns.take("set_traffic_split"):
             state = self._state(module)
             complete_graph(self._context, state, self.versions)
-            return split.set_split(self._context, state, weights)
+            report = split.set_split(self._context, state, weights)
+            breaker.split_by_hand(self._context, state)
+            return report
 
     def get_traffic_split(self, module: str) -> dict[Version, float]:
         """Return the weight of each loaded version, their sum being 1."""
@@ -385,6 +389,11 @@ class MultiVersionEngine:
         """Tell whether the module is not ticked, because no version of its entities runs."""
         with self._turns.take("is_paused"):
             return self._state(module).condition is Condition.PAUSED
+
+    def breakers(self, module: str) -> dict[Version, BreakerStatus]:
+        """Return the versions that failed too often, and what became of each; see the fault policy `breaker`."""
+        with self._turns.take("breakers"):
+            return dict(sorted(self._state(module).breakers.items()))
 
     def tick(self, dt: float) -> TickReport:
         """Advance every module by `dt` seconds.

@@ -53,10 +53,14 @@ def test_the_guide_s_router_keeps_the_contract() -> None:
 
 
 def test_the_guide_s_settings_are_settings(tmp_path: Path) -> None:
-    (shown,) = blocks(GUIDE, "toml")
+    shown, *examples = blocks(GUIDE, "toml")
     file = tmp_path / "grove.toml"
     file.write_text(shown)
     assert Settings.read(file) == Settings(), "the guide shows the defaults"
+    for example in examples:
+        file.write_text(example)
+        with MultiVersionEngine(Settings.read(file)) as engine:
+            assert engine.settings != Settings()
     assert set(tomllib.loads(shown)["grove"]) == set(Settings.__struct_fields__), "and all of them"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grove_core.faulting.breaker import Breaker
 from grove_core.faulting.immediate import AlwaysPause, Immediate
 from grove_core.parts.hookspecs import hookimpl
 
@@ -15,5 +16,5 @@ if TYPE_CHECKING:
 
 @hookimpl
 def grove_register_fault_policies() -> Mapping[str, Callable[..., FaultPolicy]]:
-    """Offer `immediate`, the default, and `pause`."""
-    return {"immediate": Immediate, "pause": AlwaysPause}
+    """Offer `immediate`, the default, `breaker` and `pause`."""
+    return {"immediate": Immediate, "breaker": Breaker, "pause": AlwaysPause}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,10 +170,26 @@ class Hold(Protocol):
 
 
 @dataclass(frozen=True)
+class Retry:
+    """How a version that was rolled back is tried again: loaded anew, with a small weight for some ticks."""
+
+    after_seconds: float
+    """By the clock; twice as long each time that it failed again."""
+    weight: float
+    """Its share while it is on trial, above 0; never more than it had."""
+    ticks: int
+    """So many ticks without a failure end the trial: it gets back what it had."""
+    attempts: int
+    """So many rollbacks end it: it is left alone then."""
+
+
+@dataclass(frozen=True)
 class Rollback:
     """Entities and weight of the faulted version go to `target`, which is loaded if it is not."""
 
     target: Version
+    retry: Retry | None = None
+    """None: it is not tried again unless somebody loads it."""
 
 
 @dataclass(frozen=True)
@@ -189,11 +205,31 @@ class Pause:
 Decision = Rollback | Restart | Pause
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """A version fails too often."""
+
+    reason: str
+    decision: Decision
+
+
 class FaultPolicy(Protocol):
     """Decides what a fault does."""
 
     def decide(self, fault: Fault, uses: Sequence[VersionUse], previous: Version | None) -> Decision:
         """Return what is to be done. `previous` is the stable version before this one; it may not be loaded."""
+        ...
+
+
+@runtime_checkable
+class ReviewingPolicy(FaultPolicy, Protocol):
+    """A fault policy that also has a say where a version reports failed entities, which by itself is no fault."""
+
+    def review(self, version: Version, uses: Sequence[VersionUse], previous: Version | None) -> Verdict | None:
+        """Return why a version fails too often and what is to be done, or None: it goes on.
+
+        Called after a tick that was committed, in which entities of this version failed by its own word.
+        """
         ...
 
 

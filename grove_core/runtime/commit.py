@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grove_core.author.schema import ID_DTYPE, Columns, Schema
+from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
 from grove_core.base.errors import GroveError
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
@@ -74,7 +74,6 @@ def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
     failed = len(effects.failed)
     if failed:
         loaded.generations.of(tick).restore_rows(loaded.table, effects.failed)
-        loaded.meter.errors += failed
         context.emit(
             EventKind.ENTITIES_FAILED,
             state.name,
@@ -82,7 +81,7 @@ def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
             entities=failed,
             reasons=sorted(set(effects.reasons))[:10],
         )
-    loaded.meter.count(reply.ms, order.stop - order.start - failed)
+    loaded.meter.count(reply.ms, order.stop - order.start, loaded.table[ID][effects.failed])
     loaded.restarts = 0
     if reply.document is not None:
         loaded.document = reply.document

@@ -11,7 +11,7 @@ from packaging.version import Version
 from grove_core.base.clock import Clock
 from grove_core.base.events import Event, EventKind
 from grove_core.base.waiting import Waiting
-from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Router
+from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, ReviewingPolicy, Router
 from grove_core.parts.plugins import Catalogue, PartKind
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.injecting import FaultPlan
@@ -71,6 +71,8 @@ class Context:
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
         self.migrators: tuple[ChosenMigrator, ...] = choose_migrators(catalogue, settings.migrators)
         self.fault_policy: FaultPolicy = self._make(PartKind.FAULT_POLICY, settings.fault_policy)
+        self.reviewing = self.fault_policy if isinstance(self.fault_policy, ReviewingPolicy) else None
+        """The same, where it has a say about failed entities, and has not failed itself."""
         catalogue.find(PartKind.GC_POLICY, settings.gc_policy.use)  # made once a threshold is known
         self.make_router()  # a wrong name is found now, before anything is started
         self.isolation: Isolation = isolation or self._make(PartKind.ISOLATION, settings.isolation)

@@ -11,6 +11,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport
 from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
 from grove_core.runtime.asks import Ask, Problem, flush_output, gather, read_output, send
+from grove_core.runtime.breaker import opened
 from grove_core.runtime.commit import Effects, apply, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import restart
@@ -52,7 +53,7 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     snapshot = loaded.generations.of(recovery.number)
     if snapshot.tick == recovery.number and order.stop > order.start:
         snapshot.restore(loaded.table, order.start, order.stop)
-    loaded.meter.errors += 1
+    loaded.meter.lose(order.stop - order.start)
     fault = Fault(
         state.name,
         loaded.version,
@@ -62,18 +63,23 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
         order.stop - order.start,
         problem.traceback,
     )
+    told(context, fault, recovery)
+    return fault, (time.perf_counter() - began) * 1000
+
+
+def told(context: Context, fault: Fault, recovery: Recovery) -> None:
+    """Report a fault with the tick, and log it."""
     recovery.faults.append(fault)
     context.emit(
         EventKind.FAULT,
-        state.name,
-        loaded.version,
+        fault.module,
+        fault.version,
         fault=fault.kind.value,
         message=fault.message,
         tick=fault.tick,
         entities=fault.entities,
         traceback=fault.traceback,
     )
-    return fault, (time.perf_counter() - began) * 1000
 
 
 def take_back(context: Context, orders: Sequence[Ask], number: int) -> None:
@@ -104,11 +110,11 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
     decision = _decide(context, state, loaded, fault)
     recovered: Recovered | None = None
     if isinstance(decision, Rollback) and decision.target != loaded.version:
-        recovered = _roll_back(context, order, fault, backup_ms, decision)
+        recovered = roll_back(context, order, fault, backup_ms, decision)
         if recovered is None:
             decision = Restart()
     if recovered is None and not isinstance(decision, Pause):
-        recovered = _start_again(context, order)
+        recovered = start_again(context, order)
     if recovered is None:
         pause(context, state, f"{loaded.version} failed and nothing could take over: {fault.message}")
         return
@@ -138,18 +144,20 @@ def _decide(context: Context, state: ModuleState, loaded: LoadedVersion, fault: 
     return Pause()
 
 
-def _roll_back(context: Context, order: Ask, fault: Fault, backup_ms: float, decision: Rollback) -> Recovered | None:
+def roll_back(context: Context, order: Ask, fault: Fault, backup_ms: float, decision: Rollback) -> Recovered | None:
     """Move the rows to the target; None if it cannot be had. Only the rows of the order have a tick to redo."""
+    weight = order.state.weights.get(order.loaded.version, 0.0)
     try:
         recovered = go_back(context, order.state, [order.loaded], decision.target, fault, MoveCause.FAULT, backup_ms)
     except GroveError as error:
         context.emit(EventKind.LOAD_FAILED, order.state.name, decision.target, error=f"no rollback to it: {error}")
         return None
+    opened(context, order.state, order.loaded.version, decision.retry, weight, fault.message)
     recovered.rows = [(first + order.start, first + order.stop) for first, _ in recovered.rows]
     return recovered
 
 
-def _start_again(context: Context, order: Ask) -> Recovered | None:
+def start_again(context: Context, order: Ask) -> Recovered | None:
     """Restart the version itself; None if it does not come up."""
     loaded, state = order.loaded, order.state
     if loaded.restarts:

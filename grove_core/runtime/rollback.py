@@ -14,6 +14,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackStep
 from grove_core.base.versions import Requirement, matching
 from grove_core.migration.plan import Hop
+from grove_core.runtime.breaker import closed_by_hand
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import load, restart
 from grove_core.runtime.moves import Transaction, move, record
@@ -160,6 +161,7 @@ def go_back_by_hand(
     sources = [loaded for loaded in state.ordered if loaded.version != target]
     recovered = go_back(context, state, sources, target, None, MoveCause.ROLLBACK, 0.0)
     release(context, state, target)
+    closed_by_hand(state, target)
     assert recovered.report is not None
     report = recovered.report(True, began, limit_ms)
     tell(context, report)

@@ -12,14 +12,14 @@ from packaging.version import Version
 
 from grove_core.author.schema import Schema
 from grove_core.base.errors import UnknownVersion
-from grove_core.base.records import MigrationRecord, Role, VersionRecord, VersionUse
+from grove_core.base.records import BreakerState, BreakerStatus, MigrationRecord, Role, VersionRecord, VersionUse
 from grove_core.base.versions import Requirement
 from grove_core.memory.arena import Slot
 from grove_core.memory.generations import Generations
 from grove_core.memory.table import Rows, Table
 from grove_core.migration.graph import Accepting, LensGraph, nobody_accepts
 from grove_core.migration.rows import OpenRunner, nobody
-from grove_core.parts.contracts import GcPolicy, Router, Worker
+from grove_core.parts.contracts import GcPolicy, Retry, Router, Worker
 from grove_core.parts.discovery import resolve_loaded
 from grove_core.routing.shares import salt
 from grove_core.runtime.meter import Meter
@@ -154,6 +154,10 @@ class ModuleState:
         self.history: deque[MigrationRecord] = deque(maxlen=HISTORY)
         self.gc_policy: GcPolicy | None = None
         self.intent: Intent | None = None
+        self.breakers: dict[Version, BreakerStatus] = {}
+        """The versions that failed too often, and were not loaded by anybody since."""
+        self.retries: dict[Version, Retry] = {}
+        """How each of them is tried again."""
 
     def resolve(self, requirement: Requirement) -> LoadedVersion:
         """Return the loaded version that fits.
@@ -195,6 +199,11 @@ class ModuleState:
         busy = self.weights.get(version, 0.0) > 0 or self.versions[version].count
         return Role.CANARY if busy else Role.IDLE
 
+    def breaker(self, version: Version) -> BreakerState:
+        """Return whether a version works as any, waits, or is on trial."""
+        status = self.breakers.get(version)
+        return BreakerState.CLOSED if status is None else status.state
+
     def uses(self) -> tuple[VersionUse, ...]:
         """Return how each loaded version is used."""
         return tuple(
@@ -206,6 +215,8 @@ class ModuleState:
                 loaded.count,
                 loaded.idle_since,
                 loaded.restarts,
+                loaded.meter.health,
+                self.breaker(loaded.version),
             )
             for loaded in self.ordered
         )

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from grove_core.base.events import EventKind
 from grove_core.base.records import Stage, TickReport
+from grove_core.runtime import breaker
 from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect
 from grove_core.runtime.commit import Effects, apply, end_and_bear, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.moves import settle
 from grove_core.runtime.restore import Recovery, contain, recover, take_back
+from grove_core.runtime.review import review
 from grove_core.runtime.state import Condition, ModuleState
 
 
@@ -42,6 +44,8 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     recovery = Recovery(number, dt)
     _commit(context, [*asks, *_broken(silent)], recovery)
     clock.ended(Stage.COMMIT)
+    for state in states:
+        breaker.step(context, state)
     collected = [report for state in states for report in collect(context, state)]
     clock.ended(Stage.COLLECT)
     return TickReport(
@@ -111,3 +115,6 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
         recover(context, order, fault, ms, recovery)
     for order, effects in recovery.committed:
         end_and_bear(context, order, effects)
+    for order, effects in recovery.committed:
+        if len(effects.failed):
+            review(context, order, recovery)

@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from grove_core.author.lens import Endpoint
 from grove_core.author.schema import Columns, ColumnSpec, Schema
-from grove_core.base.records import Fault, FaultKind, Role, VersionUse
+from grove_core.base.records import BreakerState, Fault, FaultKind, Health, Role, VersionUse
 from grove_core.parts.contracts import NEW, Population
 from grove_core.routing.shares import for_births, keys, quotas, salt, with_pins
 
@@ -138,7 +138,26 @@ def _use(draw: st.DrawFn, version: Version, stable: bool, previous: bool, now: f
     busy = bool(weight or entities)
     role = Role.STABLE if stable else Role.PREVIOUS if previous else Role.CANARY if busy else Role.IDLE
     idle_since = None if busy else draw(st.floats(0.0, now))
-    return VersionUse(MODULE, version, role, weight, entities, idle_since, draw(st.integers(0, 2)))
+    return VersionUse(
+        MODULE,
+        version,
+        role,
+        weight,
+        entities,
+        idle_since,
+        draw(st.integers(0, 2)),
+        _health(draw),
+        draw(st.sampled_from(BreakerState)),
+    )
+
+
+def _health(draw: st.DrawFn) -> Health:
+    ticks = draw(st.sampled_from([0, 1, 7, 100, 10**6]))
+    lost = draw(st.integers(0, ticks))
+    calls = min(ticks, 100) * draw(st.sampled_from([1, 10, 1000]))
+    errors = draw(st.integers(0, calls))
+    firsts = draw(st.integers(0, errors))
+    return Health(calls, errors, ticks, lost, max(calls, firsts), firsts, min(calls, 10), draw(st.integers(0, ticks)))
 
 
 @st.composite

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from grove_core.base.records import Fault, VersionUse
-from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Pause, Restart, Rollback
+from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Pause, Restart, ReviewingPolicy, Rollback, Verdict
 from grove_core.testing.examples import faults, same_for_all, uses_at
 
 NOW = 1000.0
@@ -113,3 +113,22 @@ class FaultPolicyConformance:
             if isinstance(decision, Rollback):
                 assert isinstance(decision.target, Version), f"{decision.target!r} is not a version"
                 assert decision.target != fault.version, f"it rolls {fault.version} back to itself"
+
+    @given(st.lists(faults(), min_size=1, max_size=4))
+    @same_for_all
+    def test_a_review_tells_why_and_what(
+        self, seen: Sequence[tuple[Fault, tuple[VersionUse, ...], Version | None]]
+    ) -> None:
+        """Where it reviews failed entities: it answers None, or a `Verdict` with a reason and a decision."""
+        policy = self.make()
+        if not isinstance(policy, ReviewingPolicy):
+            return
+        for fault, uses, previous in seen:
+            verdict: object = policy.review(fault.version, uses, previous)
+            if verdict is None:
+                continue
+            assert isinstance(verdict, Verdict), f"{verdict!r} is no verdict"
+            assert verdict.reason.strip(), "it gives no reason"
+            assert isinstance(verdict.decision, Rollback | Restart | Pause), f"{verdict.decision!r} is no decision"
+            if isinstance(verdict.decision, Rollback):
+                assert verdict.decision.target != fault.version, f"it rolls {fault.version} back to itself"

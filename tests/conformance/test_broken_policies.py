@@ -10,7 +10,7 @@ import pytest
 from packaging.version import Version
 
 from grove_core.collection.idle import Idle
-from grove_core.parts.contracts import Rollback
+from grove_core.parts.contracts import Pause, Rollback, Verdict
 from grove_core.testing import FaultPolicyConformance, GcPolicyConformance, HoldConformance
 
 from .broken import caught, promises_of
@@ -111,7 +111,28 @@ def test_a_broken_fault_policy_is_caught(test: str, decide: Any, why: str) -> No
     caught(FaultPolicyConformance, lambda self: Deciding(), test, why)
 
 
+REVIEWS = "test_a_review_tells_why_and_what"
+BROKEN_REVIEWERS: list[tuple[Callable[..., Any], str]] = [
+    (lambda version: "too bad", "'too bad' is no verdict"),
+    (lambda version: Verdict(" ", Pause()), "no reason"),
+    (lambda version: Verdict("too bad", None), "None is no decision"),  # type: ignore[arg-type]
+    (lambda version: Verdict("too bad", Rollback(version)), "back to itself"),
+]
+
+
+@pytest.mark.parametrize(("review", "why"), BROKEN_REVIEWERS)
+def test_a_broken_review_is_caught(review: Any, why: str) -> None:
+    class Reviewing:
+        def decide(self, fault: Any, uses: Any, previous: Any) -> Any:
+            return Pause()
+
+        def review(self, version: Any, uses: Any, previous: Any) -> Any:
+            return review(version)
+
+    caught(FaultPolicyConformance, lambda self: Reviewing(), REVIEWS, why)
+
+
 def test_every_promise_is_broken_by_one() -> None:
     assert {test for test, _, _ in BROKEN_COLLECTORS} == promises_of(GcPolicyConformance)
-    assert {test for test, _, _ in BROKEN_DECIDERS} == promises_of(FaultPolicyConformance)
+    assert {test for test, _, _ in BROKEN_DECIDERS} | {REVIEWS} == promises_of(FaultPolicyConformance)
     assert promises_of(HoldConformance) == {"test_it_gives_a_reason_or_none"}

@@ -63,7 +63,7 @@ def run(written: Path) -> Run:
 def test_the_package_passes_its_tests(run: Run) -> None:
     ran = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "tests")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "3 passed" in ran.stdout, "two promises of the suite, and its own test"
+    assert "4 passed" in ran.stdout, "three promises of the suite, and its own test"
 
 
 def test_grove_plugins_shows_the_package(run: Run) -> None:
