@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import FrameType
 
 from grove_core.base.errors import EngineClosed, InsideTick
 
@@ -14,36 +14,81 @@ class Turns:
     """A fair lock: whoever waits gets the next turn, also against a loop that ticks without a pause."""
 
     def __init__(self) -> None:
-        self._next = threading.Lock()
+        self._next = threading.RLock()
         self._turn = threading.RLock()
-        self._holder: int | None = None
+        self._holder: tuple[int, FrameType] | None = None
+        """The thread that has the turn, and the frame of its call."""
         self.closed = False
 
-    @contextmanager
-    def take(self, call: str) -> Iterator[None]:
-        """Wait for the turn of `call`.
+    def take(self, call: str) -> Turn:
+        """Return the turn of `call`, to be entered with `with`.
 
         Raises:
             InsideTick: this thread has the turn: the call comes from inside another one.
             EngineClosed: the engine was closed.
         """
+        return Turn(self, call)
+
+    def wait(self, call: str, frame: FrameType) -> None:
+        """Wait for the turn; see `take`. `frame` is the call's own."""
         me = threading.get_ident()
-        if self._holder == me:
-            raise InsideTick(f"{call} was called from inside a tick or another engine call; call it between ticks")
+        holder = self._holder
+        if holder is not None and holder[0] == me:
+            if _is_running(holder[1]):
+                raise InsideTick(
+                    f"{call} was called from inside a tick or another engine call; call it between ticks"
+                )
+            self.give_back()  # an interrupt struck while an earlier call gave it back
         try:
-            with self._next:
-                self._turn.acquire()
-            self._holder = me
+            self._next.acquire()
+            self._turn.acquire()
+            self._holder = me, frame
+            self._next.release()
             if self.closed:
                 raise EngineClosed(f"{call}: the engine was closed")
-            yield
-        finally:
-            self._give_back(me)
+        except BaseException:
+            self.give_back()
+            raise
 
-    def _give_back(self, me: int) -> None:
-        """End this thread's turn, wherever an interrupt struck: before it began, or while an earlier one ended."""
-        if self._holder == me:
+    def give_back(self) -> None:
+        """End this thread's turn, whole or half begun. It is done twice: an interrupt strikes only one of them."""
+        try:
+            self._let_go()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        holder = self._holder
+        if holder is not None and holder[0] == threading.get_ident():
             self._holder = None
-        with contextlib.suppress(RuntimeError):  # raised once this thread holds the lock no more
-            while True:
-                self._turn.release()
+        for lock in (self._turn, self._next):
+            with contextlib.suppress(RuntimeError):  # raised once this thread holds the lock no more
+                while True:
+                    lock.release()
+
+
+class Turn:
+    """The turn of one call."""
+
+    __slots__ = ("_call", "_turns")
+
+    def __init__(self, turns: Turns, call: str) -> None:
+        self._turns = turns
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._turns.wait(self._call, sys._getframe(1))
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._turns.give_back()
+        finally:
+            self._turns.give_back()
+
+
+def _is_running(frame: FrameType) -> bool:
+    """Tell whether a frame is one of those that led here."""
+    here: FrameType | None = sys._getframe(1)
+    while here is not None and here is not frame:
+        here = here.f_back
+    return here is frame

@@ -11,12 +11,17 @@ import pytest
 from grove_core.base.errors import EngineClosed, InsideTick
 from grove_core.runtime.turns import Turns
 
+from ..striking import places_of, strike
+
 SECONDS = 20.0
 
 
 def waits(turns: Turns) -> bool:
     """Whether somebody stands next in line for the turn."""
-    return turns._next.locked()
+    if turns._next.acquire(blocking=False):
+        turns._next.release()
+        return False
+    return True
 
 
 def eventually(true: Callable[[], bool]) -> None:
@@ -149,3 +154,23 @@ def test_nobody_starves_beside_a_loop_without_a_pause() -> None:
         done.set()
         ticking.join(SECONDS)
     assert ticks > 0
+
+
+def test_an_interrupt_anywhere_in_a_turn_keeps_nobody_from_the_next() -> None:
+    def call(turns: Turns) -> None:
+        with turns.take("tick"):
+            pass
+
+    for place, nth in places_of(lambda: call(Turns())):
+        turns, got = Turns(), threading.Event()
+        strike(lambda turns=turns: call(turns), place, nth)
+        call(turns)
+
+        def other(turns: Turns = turns, got: threading.Event = got) -> None:
+            call(turns)
+            got.set()
+
+        thread = threading.Thread(target=other, daemon=True)
+        thread.start()
+        thread.join(SECONDS)
+        assert got.is_set(), f"nobody gets a turn after an interrupt at {place}, {nth}"
