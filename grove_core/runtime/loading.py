@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from packaging.requirements import InvalidRequirement as BadRequirement
@@ -34,6 +34,7 @@ from grove_core.runtime.state import (
     ModuleState,
 )
 from grove_core.runtime.store import Store
+from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
 from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
 
@@ -66,8 +67,17 @@ def load(
         raise AlreadyLoaded("it is loaded already; unload it first", module=state.name, version=record.version)
     deadline = Deadline(context.settings.load_deadline_seconds)
     known = state.descriptions.get(record.version)
+    memory: list[Store] = []
+
+    def give_back(gone: bool) -> None:
+        for store in memory:
+            if gone:
+                store.close()
+            else:
+                store.abandon()
+
     try:
-        with _kept_on_success(context) as (worker, memory):
+        with _kept_on_success(context, give_back) as worker:
             description = introduce(context, state, worker, record, deadline)
             _check_requirements(description, others)
             _join(state, description)
@@ -169,7 +179,12 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
         GroveError: it did not become ready; it still has no worker.
     """
     deadline = Deadline(context.settings.load_deadline_seconds)
-    with _kept_on_success(context) as (worker, _):
+
+    def leave(gone: bool) -> None:
+        if not gone and loaded.count:  # it may map the columns by now
+            leave_memory(context, state, loaded)
+
+    with _kept_on_success(context, leave) as worker:
         description = introduce(context, state, worker, loaded.description.record, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
@@ -192,20 +207,20 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
 
 
 @contextlib.contextmanager
-def _kept_on_success(context: Context) -> Iterator[tuple[Worker, list[Store]]]:
-    """Start a worker, and end it and close the memory that was added if anything is raised."""
+def _kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator[Worker]:
+    """Start a worker, and end it if anything is raised.
+
+    Args:
+        context: the engine's parts.
+        undo: called then, with whether the worker is certainly gone.
+    """
     worker = context.isolation.start()
-    memory: list[Store] = []
     try:
-        yield worker, memory
+        yield worker
     except BaseException:
         gone = worker.kill()
         worker.close()
-        for store in memory:
-            if gone:
-                store.close()
-            else:
-                store.abandon()
+        undo(gone)
         raise
 
 

@@ -27,6 +27,7 @@ def serve(wire: int, lifeline: int) -> None:
     from grove_core.worker.rehearsal import rehearse
 
     to_engine: Channel[ToWorker] = Channel(socket.socket(fileno=wire), ToWorker)
+    os.register_at_fork(after_in_child=to_engine.close)  # its forks do not answer in its place
     rehearse(to_engine, to_engine.kind)  # what is slow the first time does not wait for the first message
     gc.collect()
     gc.freeze()

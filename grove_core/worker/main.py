@@ -137,15 +137,15 @@ class Hosted:
     def answer(self, message: Any, descriptors: list[int]) -> Any:
         """Do what a message says and return the answer."""
         if isinstance(message, Prepare):
-            return self._prepare(message, *descriptors)
+            return self._prepare(message, descriptors)
         if isinstance(message, Remap):
-            return self._remap(message, *descriptors)
+            return self._remap(message, descriptors)
         if isinstance(message, RunMap):
             return run_map(self.module.lenses, message, *descriptors)
         return self._answers[type(message)](message)
 
-    def _prepare(self, order: Prepare, writable: int = NOTHING, read_only: int = NOTHING) -> Ready:
-        self._map(order.slots, writable, read_only)
+    def _prepare(self, order: Prepare, descriptors: list[int]) -> Ready:
+        self._map(order.slots, descriptors)
         self.module.initialize(order.config)
         fresh = self._document()
         self._warm_up()
@@ -158,15 +158,18 @@ class Hosted:
         self.module._document_changed = False
         return Ready(self._document(), taken)
 
-    def _remap(self, order: Remap, writable: int = NOTHING, read_only: int = NOTHING) -> Mapped:
+    def _remap(self, order: Remap, descriptors: list[int]) -> Mapped:
         self.module.entities = self._nobody  # those it had must not be looked at any more
         unmap_columns(self._slots, self.columns)
-        self._map(order.slots, writable, read_only)
+        self._map(order.slots, descriptors)
         return Mapped()
 
-    def _map(self, slots: tuple[Slot, ...], writable: int, read_only: int) -> None:
+    def _map(self, slots: tuple[Slot, ...], descriptors: list[int]) -> None:
+        writable, read_only = descriptors or (NOTHING, NOTHING)
         self.columns = map_columns(slots, writable, read_only)
         self._slots = slots
+        close_all(descriptors)  # before any code of the version runs: what that forks is not to have them
+        descriptors.clear()
 
     def _warm_up(self) -> None:
         """Run one tick over scratch rows, so that what is slow the first time is over before `Ready`."""
