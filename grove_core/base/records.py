@@ -46,13 +46,17 @@ class MoveCause(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What a version did wrong."""
+    """What a version did wrong. The last four are limits that it went over, see `Limits`."""
 
     RAISE = "raise"
     WRONG_REPLY = "wrong_reply"
     DEADLINE = "deadline"
     DEATH = "death"
     RULE = "rule"
+    MEMORY = "memory"
+    CPU = "cpu"
+    DESCRIPTORS = "descriptors"
+    OUTPUT = "output"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ KILL_SECONDS = 2.0
 """How long a SIGKILL may take; a process in uninterruptible sleep may outlast it."""
 PROCESS_GROUP = 4
 """Linux's PIDFD_SIGNAL_PROCESS_GROUP: the signal goes to the group that the process leads, or led. Since 6.9."""
+CPU_CLOCK = 2
+"""Linux's CPUCLOCK_SCHED: with a process id, the number of the clock that counts what all of its threads ran."""
 STATUS_SECONDS = 0.02
 OUTPUT_BYTES = 64 * 1024
 """The most that is read of a worker's output at a time."""
@@ -48,6 +50,7 @@ class ProcessWorker:
         self.pid = pid
         self.pidfd = pidfd
         self.output = output
+        self.printed = 0
         self._channel: Channel[ToEngine] = Channel(end, ToEngine)
         self._exit_status = exit_status
         self._settled = settled
@@ -109,6 +112,7 @@ class ProcessWorker:
         if not printed:  # nobody holds the other end any more
             os.close(self.output)
             self.output = -1
+        self.printed += len(printed)
         return printed.decode("utf-8", "replace")
 
     def kill(self) -> bool:
@@ -150,6 +154,15 @@ class ProcessWorker:
         """Return its proportional and its private bytes, shared memory (the tables) left out."""
         measured = process_memory(self.pid)
         return (None, None) if measured is None else (measured.pss, measured.private)
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time that all of its threads took since it began; None once it is gone."""
+        if self._gone:
+            return None
+        try:
+            return time.clock_gettime(~self.pid << 3 | CPU_CLOCK)
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Let go of the descriptors; the process must be gone, or be abandoned."""

@@ -21,8 +21,10 @@ from grove_core.base.errors import (
     MigrationRefused,
     PackageError,
     ProtocolError,
+    WorkerError,
 )
 from grove_core.base.events import EventKind
+from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.contracts import Worker
@@ -48,6 +50,7 @@ def load(
     config: dict[str, Any],
     others: dict[str, list[Version]] | None,
     document: bytes | None = None,
+    limits: Limits | None = None,
 ) -> LoadedVersion:
     """Load a version until it is ready, within the deadline for all of it.
 
@@ -56,6 +59,7 @@ def load(
         config: what its `initialize` gets.
         others: the loaded versions of every module, for its requirements; None: they were met before.
         document: one of its own to start from; None for stable's.
+        limits: what it may take; None for what the settings say.
 
     Raises:
         AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
@@ -66,6 +70,7 @@ def load(
     if record.version in state.versions:
         raise AlreadyLoaded("it is loaded already; unload it first", module=state.name, version=record.version)
     deadline = Deadline(context.settings.load_deadline_seconds)
+    limits = context.settings.limits if limits is None else limits
     known = state.descriptions.get(record.version)
     memory: list[Store] = []
 
@@ -78,14 +83,15 @@ def load(
 
     try:
         with _kept_on_success(context, give_back) as worker:
-            description = introduce(context, state, worker, record, deadline)
+            _check_measured(worker, limits)
+            description = introduce(context, state, worker, record, limits, deadline)
             _check_requirements(description, others)
             _join(state, description)
             limit, kind = context.settings.max_entities, context.settings.memory
             store = Store.make(f"grove:{state.name}", description.schema, limit, kind)
             memory.append(store)
             loaded = LoadedVersion(record.version, description, store, config, context.clock.now(), worker)
-            loaded.document = document
+            loaded.document, loaded.limits = document, limits
             prepare(context, state, loaded, worker, deadline)
     except BaseException as error:
         _forget(state, record.version, known)
@@ -94,7 +100,7 @@ def load(
             context.emit(EventKind.LOAD_FAILED, state.name, record.version, error=error.message)
         raise
     state.versions[record.version] = loaded
-    state.configs[record.version] = config
+    state.configs[record.version], state.limits[record.version] = config, limits
     if state.stable is None:
         state.stable = record.version
         state.weights = {record.version: 1.0}
@@ -116,9 +122,9 @@ class Deadline:
 
 
 def introduce(
-    context: Context, state: ModuleState, worker: Worker, record: VersionRecord, deadline: Deadline
+    context: Context, state: ModuleState, worker: Worker, record: VersionRecord, limits: Limits, deadline: Deadline
 ) -> Description:
-    """Have a worker import a version and say what it is.
+    """Have a worker import a version and say what it is, and hold it to these limits from then on.
 
     Raises:
         LoadFailed, DeadlineExceeded, WorkerError, SchemaError: it did not.
@@ -131,9 +137,10 @@ def introduce(
             record.entry_point,
             record.path,
             context.faults_allowed,
+            limits,
         )
     )
-    answer = _answer(worker, deadline, "imported", Introduced)
+    answer = _answer(worker, deadline, limits, "imported", Introduced)
     return Description(record, Schema.of(answer.specs), answer)
 
 
@@ -150,7 +157,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
     finally:
         close_all(descriptors[1:])
-    ready = _answer(worker, deadline, "initialised and warmed", Ready)
+    ready = _answer(worker, deadline, loaded.limits, "initialised and warmed", Ready)
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
             raise MigrationRefused(
@@ -185,7 +192,7 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
             leave_memory(context, state, loaded)
 
     with _kept_on_success(context, leave) as worker:
-        description = introduce(context, state, worker, loaded.description.record, deadline)
+        description = introduce(context, state, worker, loaded.description.record, loaded.limits, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
         prepare(context, state, loaded, worker, deadline)
@@ -197,9 +204,9 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     Raises:
         GroveError: it cannot be imported, or its lenses do not fit.
     """
-    worker = context.isolation.start()
+    worker, deadline = context.isolation.start(), Deadline(context.settings.load_deadline_seconds)
     try:
-        description = introduce(context, state, worker, record, Deadline(context.settings.load_deadline_seconds))
+        description = introduce(context, state, worker, record, context.settings.limits, deadline)
     finally:
         worker.kill()
         worker.close()
@@ -224,7 +231,15 @@ def _kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator
         raise
 
 
-def _answer(worker: Worker, deadline: Deadline, stage: str, kind: type[Answer]) -> Answer:
+def _check_measured(worker: Worker, limits: Limits) -> None:
+    """Refuse a limit that nobody could hold a version to."""
+    if limits.cpu_ms is not None and worker.cpu_seconds() is None:
+        raise WorkerError(
+            f"{limits.told(Limit.CPU)} cannot be held: this isolation does not measure the CPU time of its workers"
+        )
+
+
+def _answer(worker: Worker, deadline: Deadline, limits: Limits, stage: str, kind: type[Answer]) -> Answer:
     """Wait for the answer to an order."""
     try:
         answer = worker.receive(deadline.left)
@@ -232,6 +247,9 @@ def _answer(worker: Worker, deadline: Deadline, stage: str, kind: type[Answer]) 
         raise DeadlineExceeded(
             f"it was not {stage} within {deadline.seconds:g} s (load_deadline_seconds); it was ended"
         ) from None
+    if isinstance(answer, Raised) and answer.limit is not None:
+        over = f"it went over {limits.told(answer.limit)} while it was {stage}"
+        raise LoadFailed(f"{over}: {answer.error}\n{answer.traceback}".rstrip())
     if isinstance(answer, Raised):
         raise LoadFailed(f"it raised while it was {stage}: {answer.error}\n{answer.traceback}".rstrip())
     if not isinstance(answer, kind):

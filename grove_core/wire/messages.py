@@ -14,6 +14,7 @@ import msgspec
 
 from grove_core.author.lens import Direction, Lens
 from grove_core.author.schema import ColumnSpec
+from grove_core.base.limits import Limit, Limits
 
 PROTOCOL = 1
 
@@ -31,6 +32,8 @@ class Load(Message, frozen=True):
     entry_point: str
     path: tuple[str, ...]
     faults_allowed: bool
+    limits: Limits = Limits()
+    """Of these, memory and descriptors are held by the worker."""
 
 
 class Introduced(Message, frozen=True):
@@ -259,6 +262,8 @@ class Raised(Message, frozen=True):
     where: str
     error: str
     traceback: str
+    limit: Limit | None = None
+    """The limit that it ran into, if that is why."""
 
 
 class Overflow(Message, frozen=True):

@@ -18,6 +18,7 @@ from grove_core.author.module import Module
 from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
 from grove_core.author.world import World
 from grove_core.base.errors import PackageError, PeerDied, WorkerError
+from grove_core.base.limits import Limits
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import (
     PROTOCOL,
@@ -43,6 +44,7 @@ from grove_core.wire.messages import (
     Ticked,
     ToWorker,
 )
+from grove_core.worker.bounds import Bounds
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.mapping import run_map
 from grove_core.worker.seeing import Looking
@@ -65,6 +67,7 @@ STAGES: dict[type, str] = {
 def run(channel: Channel[ToWorker]) -> int:
     """Serve the engine until it says `Shutdown` or is gone; return the exit status."""
     hosted: Hosted | None = None
+    bounds = Bounds(Limits())
     while True:
         try:
             message, descriptors = channel.receive(None)
@@ -73,19 +76,22 @@ def run(channel: Channel[ToWorker]) -> int:
         answer: Any
         try:
             if isinstance(message, Load):
-                hosted, answer = Hosted.load(message, channel)
-            elif isinstance(message, RunMigrator):
-                answer = _migrate(message, descriptors)
-            elif hosted is None:
-                answer = Raised("load", f"{type(message).__name__} came before Load", "")
-            else:
-                answer = hosted.answer(message, descriptors)
+                bounds = Bounds(message.limits)
+            with bounds:
+                if isinstance(message, Load):
+                    hosted, answer = Hosted.load(message, channel, bounds)
+                elif isinstance(message, RunMigrator):
+                    answer = _migrate(message, descriptors)
+                elif hosted is None:
+                    answer = Raised("load", f"{type(message).__name__} came before Load", "")
+                else:
+                    answer = hosted.answer(message, descriptors)
         except BaseException as error:  # also SystemExit: whatever a version raises is an answer
-            answer = raised(_stage(message), error)
+            answer = raised(_stage(message), error, bounds)
         finally:
             close_all(descriptors)
         try:
-            _reply(channel, answer, _stage(message))
+            _reply(channel, answer, _stage(message), bounds)
         except PeerDied:
             return 0
         if isinstance(message, Shutdown):
@@ -95,14 +101,14 @@ def run(channel: Channel[ToWorker]) -> int:
 class Hosted:
     """A version that was imported: its module object and its columns."""
 
-    def __init__(self, module: Module, schema: Schema, order: Load, channel: Channel[ToWorker]) -> None:
+    def __init__(self, module: Module, schema: Schema, order: Load, channel: Channel[ToWorker], bounds: Bounds) -> None:
         self.module = module
         self.schema = schema
         self.columns: Columns = {}
         self._slots: tuple[Slot, ...] = ()
         self._faults_allowed = order.faults_allowed
         self._injector = FaultInjector(schema)
-        self._looking = Looking(channel)
+        self._looking = Looking(channel, bounds)
         self._nobody = Entities(schema, {ID: np.empty(0, ID_DTYPE), **schema.conform({}, 0)[1]})
         self._keeps_document = _keeps_document(module)
         self._answers: dict[type, Callable[[Any], Any]] = {
@@ -113,7 +119,7 @@ class Hosted:
         }
 
     @classmethod
-    def load(cls, order: Load, channel: Channel[ToWorker]) -> tuple[Hosted, Introduced]:
+    def load(cls, order: Load, channel: Channel[ToWorker], bounds: Bounds) -> tuple[Hosted, Introduced]:
         """Import a version, make its module, and introduce it."""
         if order.protocol != PROTOCOL:
             raise PackageError(
@@ -132,7 +138,7 @@ class Hosted:
             _keeps_document(module),
             type(module).is_idle is not Module.is_idle,
         )
-        return cls(module, schema, order, channel), introduction
+        return cls(module, schema, order, channel, bounds), introduction
 
     def answer(self, message: Any, descriptors: list[int]) -> Any:
         """Do what a message says and return the answer."""
@@ -238,14 +244,17 @@ def _migrate(order: RunMigrator, descriptors: list[int]) -> Given:
     return run_migrator(order, *descriptors)
 
 
-def raised(where: str, error: BaseException) -> Raised:
+def raised(where: str, error: BaseException, bounds: Bounds) -> Raised:
     """Make the answer for an exception, whatever its text does."""
     try:
         text = str(error)
     except Exception as second:
         text = f"(its text raises {type(second).__name__})"
     return Raised(
-        where, _encodable(f"{type(error).__name__}: {text}"), _encodable("".join(traceback.format_exception(error)))
+        where,
+        _encodable(f"{type(error).__name__}: {text}"),
+        _encodable("".join(traceback.format_exception(error))),
+        bounds.behind(error),
     )
 
 
@@ -254,14 +263,14 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _reply(channel: Channel[ToWorker], answer: Any, stage: str) -> None:
+def _reply(channel: Channel[ToWorker], answer: Any, stage: str, bounds: Bounds) -> None:
     """Send an answer; if it holds what cannot cross the wire, that is the answer."""
     try:
         channel.send(answer)
     except WorkerError:
         raise
     except Exception as error:
-        channel.send(raised(stage, error))
+        channel.send(raised(stage, error, bounds))
 
 
 def _stage(message: Any) -> str:
