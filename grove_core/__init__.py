@@ -17,6 +17,7 @@ from grove_core.author.world import World
 if TYPE_CHECKING:
     from grove_core.base.clock import Clock, ManualClock, SystemClock
     from grove_core.base.errors import GroveError
+    from grove_core.base.limits import Limits
     from grove_core.debug import DebugEngine
     from grove_core.engine import MultiVersionEngine
     from grove_core.parts.settings import Settings
@@ -25,6 +26,7 @@ _LATER = {
     "Clock": "grove_core.base.clock",
     "DebugEngine": "grove_core.debug",
     "GroveError": "grove_core.base.errors",
+    "Limits": "grove_core.base.limits",
     "ManualClock": "grove_core.base.clock",
     "MultiVersionEngine": "grove_core.engine",
     "Settings": "grove_core.parts.settings",
@@ -41,6 +43,7 @@ __all__ = [
     "Entities",
     "GroveError",
     "Lens",
+    "Limits",
     "ManualClock",
     "Map",
     "Module",

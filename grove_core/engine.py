@@ -17,6 +17,7 @@ from grove_core.author.schema import Columns, as_ids
 from grove_core.base.clock import Clock, SystemClock
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.events import Event, EventKind
+from grove_core.base.limits import Limits
 from grove_core.base.records import (
     BreakerStatus,
     Explanation,
@@ -130,6 +131,7 @@ class MultiVersionEngine:
         *,
         path: str | None = None,
         config: Mapping[str, Any] | None = None,
+        limits: Limits | None = None,
     ) -> LoadReport:
         """Load a version until it is ready. The first version of a module becomes stable, with weight 1.
 
@@ -138,9 +140,10 @@ class MultiVersionEngine:
             version: a major number (the highest installed final of it), an exact version, or a specifier.
             path: a wheel, or a folder filled by `pip install --target`; None for what is installed.
             config: what the version's `initialize` gets.
+            limits: what the version may take, instead of what the settings say; kept for reloads and restarts.
 
         Raises:
-            NotFound, PackageError, AlreadyLoaded, WorkerError: it is not loaded, and nothing is left of it.
+            NotFound, InvalidInput, PackageError, AlreadyLoaded, WorkerError: it is not loaded, nothing is left of it.
         """
         began = time.perf_counter()
         with self._turns.take("load_module_version"):
@@ -151,7 +154,9 @@ class MultiVersionEngine:
                 records = self.versions() if path is None else self._packages.records(path)
                 record = choose(records, module, version)
                 ready = time.perf_counter()
-                loaded = loading.load(self._context, state, record, _config(config), others)
+                loaded = loading.load(
+                    self._context, state, record, _config(config), others, limits=_limits(module, limits)
+                )
             finally:
                 self._keep_packages(state)
             self._states[module] = state
@@ -438,6 +443,12 @@ def _ids(module: str, given: ArrayLike) -> NDArray[np.int64]:
         return as_ids(given)
     except InvalidColumns as error:
         raise InvalidColumns(error.message, module=module) from None
+
+
+def _limits(module: str, limits: Limits | None) -> Limits | None:
+    if limits is not None and not isinstance(limits, Limits):
+        raise InvalidInput(f"limits must be Limits(...), not {limits!r}", module=module)
+    return limits
 
 
 def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:

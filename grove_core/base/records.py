@@ -46,7 +46,7 @@ class MoveCause(StrEnum):
 
 
 class FaultKind(StrEnum):
-    """What a version did wrong."""
+    """What a version did wrong. The last four are limits that it went over, see `Limits`."""
 
     RAISE = "raise"
     WRONG_REPLY = "wrong_reply"
@@ -55,6 +55,10 @@ class FaultKind(StrEnum):
     RULE = "rule"
     ERRORS = "errors"
     """By its own word too many of its entities failed; the fault policy found that, and their ticks stand."""
+    MEMORY = "memory"
+    CPU = "cpu"
+    DESCRIPTORS = "descriptors"
+    OUTPUT = "output"
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,16 @@ from typing import Any
 
 import msgspec
 
-from grove_core.base.errors import DeadlineExceeded, ProtocolError
+from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import Ready, ToEngine
 
 KILL_SECONDS = 2.0
 """How long a SIGKILL may take; a process in uninterruptible sleep may outlast it."""
+PROCESS_GROUP = 4
+"""Linux's PIDFD_SIGNAL_PROCESS_GROUP: the signal goes to the group that the process leads, or led. Since 6.9."""
+CPU_CLOCK = 2
+"""Linux's CPUCLOCK_SCHED: with a process id, the number of the clock that counts what all of its threads ran."""
 STATUS_SECONDS = 0.02
 OUTPUT_BYTES = 64 * 1024
 """The most that is read of a worker's output at a time."""
@@ -46,6 +50,7 @@ class ProcessWorker:
         self.pid = pid
         self.pidfd = pidfd
         self.output = output
+        self.printed = 0
         self._channel: Channel[ToEngine] = Channel(end, ToEngine)
         self._exit_status = exit_status
         self._settled = settled
@@ -67,16 +72,21 @@ class ProcessWorker:
         Raises:
             DeadlineExceeded, PeerDied, ProtocolError: see `Channel.receive`; a worker may not send descriptors.
         """
-        deadline = time.monotonic() + timeout
+        deadline, gone = time.monotonic() + timeout, False
         while (message := self.receive_now()) is None:
+            if gone:  # and yet there is no EOF: something that it started holds the other end of the socket
+                raise PeerDied("it is gone")
             left = deadline - time.monotonic()
             if left <= 0:
                 raise DeadlineExceeded(f"no answer within {timeout:g} s")
             poll = select.poll()
             poll.register(self._channel, self._channel.events)
-            if self.output >= 0:
-                poll.register(self.output, select.POLLIN)
-            if self.output in dict(poll.poll(left * 1000)):
+            for descriptor in (self.pidfd, self.output):
+                if descriptor >= 0:
+                    poll.register(descriptor, select.POLLIN)
+            ready = dict(poll.poll(left * 1000))
+            gone = self.pidfd in ready
+            if self.output in ready:
                 self._printed = (self._printed + self._read_printed())[:OUTPUT_BYTES]
         return message
 
@@ -102,12 +112,15 @@ class ProcessWorker:
         if not printed:  # nobody holds the other end any more
             os.close(self.output)
             self.output = -1
+        self.printed += len(printed)
         return printed.decode("utf-8", "replace")
 
     def kill(self) -> bool:
-        """Send SIGKILL and wait until the process is gone; False if that does not come."""
+        """Send SIGKILL to it and to its group, and wait until it is gone; False if that does not come."""
         if self._gone:
             return True
+        with contextlib.suppress(OSError):  # it leads no group yet; or no flag is known, and its parent does it
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL, None, PROCESS_GROUP)
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         self._gone = self.wait(KILL_SECONDS)
@@ -141,6 +154,15 @@ class ProcessWorker:
         """Return its proportional and its private bytes, shared memory (the tables) left out."""
         measured = process_memory(self.pid)
         return (None, None) if measured is None else (measured.pss, measured.private)
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time that all of its threads took since it began; None once it is gone."""
+        if self._gone:
+            return None
+        try:
+            return time.clock_gettime(~self.pid << 3 | CPU_CLOCK)
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Let go of the descriptors; the process must be gone, or be abandoned."""

@@ -68,12 +68,12 @@ class ProcessIsolation:
         return sum(memory.anonymous for memory in measured if memory is not None)
 
     def close(self) -> None:
-        """End the zygote, the spare, and every worker that is left."""
-        self._zygote.close()
+        """End the zygote, the spare, every worker that is left, and whatever they started."""
         for descriptor in (self._end, self._lifeline):
             if descriptor >= 0:
                 os.close(descriptor)
         self._end = self._lifeline = -1
+        self._zygote.close()
 
     def _take(self) -> ProcessWorker:
         worker = self._zygote.take(self._refill)
@@ -91,5 +91,5 @@ class ProcessIsolation:
 
     def _replace(self) -> None:
         """Start another zygote; the workers of the old one live on."""
-        self._zygote.close()
+        self._zygote.kill()
         self._zygote = Zygote(self._lifeline, self._wire)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class SpawnedWorker(ProcessWorker):
         """Wait up to `timeout` seconds for the process to be gone."""
         gone = super().wait(timeout)
         if gone:
-            self._process.poll()
+            reap(self._process)
         return gone
 
 
@@ -139,7 +140,20 @@ class SpawnIsolation:
 
     def _running(self) -> list[subprocess.Popen[bytes]]:
         """Return the processes that run, and reap those that do not."""
-        return [process for process in self._processes if process.poll() is None]
+        return [process for process in self._processes if reap(process) is None]
+
+
+def reap(process: subprocess.Popen[bytes]) -> int | None:
+    """Reap a child if it has ended, and kill before what is left of its group: nobody else has its number until then.
+
+    Returns its exit code; None if it has not ended.
+    """
+    if process.returncode is None:
+        with contextlib.suppress(ChildProcessError):  # somebody else reaped it
+            if os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+                    os.killpg(process.pid, signal.SIGKILL)
+    return process.poll()
 
 
 def wait_status(process: subprocess.Popen[bytes], timeout: float) -> int | None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from itertools import count
 
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
 from grove_core.base.ways import WireKind
-from grove_core.isolation.handle import ProcessWorker
+from grove_core.isolation.handle import KILL_SECONDS, ProcessWorker
 from grove_core.isolation.interpreter import signature, start_interpreter
 from grove_core.wire.channel import Channel, close_all, pair
 from grove_core.wire.messages import Exited, Fork, Forked, FromZygote, Hurry
@@ -131,16 +133,27 @@ class Zygote:
         return self._statuses.pop(pid)
 
     def close(self) -> None:
-        """End the zygote and its spares, and return once it is gone; loaded workers live on."""
-        close_all([pidfd for _, pidfd in self._forked.values() if pidfd >= 0])
+        """End the zygote, its spares, and what is left of its workers; return once it is gone."""
+        self._channel.close()  # it clears up then, and ends
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILL_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the zygote and its spares at once, and return once it is gone; loaded workers live on."""
+        self._process.kill()
+        self._process.wait()
+        for _, pidfd in self._forked.values():
+            if pidfd >= 0:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)  # one that is stopped would not see the EOF
+                os.close(pidfd)
         self._forked.clear()
         for ours, output in self._asked.values():
             ours.close()
             os.close(output)
         self._asked.clear()
         self._channel.close()
-        self._process.kill()
-        self._process.wait()
 
     def _arrived(self, number: int) -> bool:
         """Tell whether the worker with this number has been forked by now."""

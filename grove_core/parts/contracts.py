@@ -239,6 +239,8 @@ class Worker(Protocol):
     pid: int
     pidfd: int
     output: int
+    printed: int
+    """How many bytes of its output were read so far, also of those that were not kept."""
 
     def fileno(self) -> int:
         """The descriptor that turns readable when an answer is there."""
@@ -274,6 +276,10 @@ class Worker(Protocol):
 
     def memory(self) -> tuple[int | None, int | None]:
         """Return its own proportional and private bytes, tables left out; None where it cannot be measured."""
+        ...
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time that all of its threads took since it began; None where it cannot be measured."""
         ...
 
     def close(self) -> None:

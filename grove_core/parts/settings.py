@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from grove_core.base.errors import SettingsError
+from grove_core.base.errors import InvalidInput, SettingsError
+from grove_core.base.limits import Limits
 from grove_core.base.ways import MemoryKind
 
 
@@ -37,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a version may take from the order to load until it is ready."""
     idle_deadline_seconds: float = 1.0
     """How long an unload waits for `is_idle`, and a worker gets for its `shutdown`."""
+    limits: Limits = Limits()
+    """What each version may take, unless other limits are given when it is loaded."""
     max_entities: int = 1 << 24
     """The largest population of one version. Address space is reserved for it, no memory."""
 
@@ -69,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         kinds = cls.__annotations__
         try:
             return msgspec.convert({key: _value(kinds.get(key), value) for key, value in table.items()}, cls)
-        except (msgspec.ValidationError, SettingsError) as error:
+        except (msgspec.ValidationError, InvalidInput) as error:
             raise SettingsError(f"{path}: {error}") from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from grove_core.base.errors import PeerDied, WorkerError
 from grove_core.base.events import EventKind
+from grove_core.base.limits import Limit
 from grove_core.base.records import FaultKind
 from grove_core.base.waiting import Poll
 from grove_core.runtime.adoption import remap
@@ -19,6 +20,14 @@ from grove_core.wire.messages import AskWorld, Mapped, Raised, Tick, Ticked, ans
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
+REACHED = {
+    Limit.MEMORY: FaultKind.MEMORY,
+    Limit.CPU: FaultKind.CPU,
+    Limit.WALL: FaultKind.DEADLINE,
+    Limit.DESCRIPTORS: FaultKind.DESCRIPTORS,
+    Limit.OUTPUT: FaultKind.OUTPUT,
+}
+"""What going over a limit is called."""
 OUTPUT_SECONDS = 1.0
 """How long a worker's output is gathered before it is logged."""
 
@@ -50,6 +59,10 @@ class Ask:
     """The time of `Context.waiting` until which it must be answered."""
     limit_ms: float = 0.0
     """How long that was when it was sent."""
+    cpu: float | None = None
+    """The CPU time that its worker had taken by then, in seconds, where that is limited."""
+    printed: int = 0
+    """How many bytes it had printed by then, where that is limited."""
     reply: Ticked | None = None
     problem: Problem | None = None
 
@@ -57,6 +70,11 @@ class Ask:
     def open(self) -> bool:
         """Whether nothing has come of it yet."""
         return self.reply is None and self.problem is None
+
+    @property
+    def awaited(self) -> bool:
+        """Whether its version is at it."""
+        return self.sent and self.open
 
     def note(self, problem: Problem) -> None:
         """Note what went wrong. A worker that dies after its reply has done its work; the next tick finds out."""
@@ -68,7 +86,8 @@ def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: b
     """Send an order. A worker that is gone is the order's problem, not an error."""
     worker = order.loaded.worker
     order.number, order.asked_at = number, time.perf_counter()
-    order.limit_ms = context.settings.tick_deadline_ms
+    limits = order.loaded.limits
+    order.limit_ms = context.settings.tick_deadline_ms if limits.tick_ms is None else limits.tick_ms
     order.deadline = context.waiting.now() + order.limit_ms / 1000
     try:
         if worker is None:
@@ -76,6 +95,11 @@ def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: b
         if order.loaded.mapped is not order.loaded.store:
             remap(worker, order.loaded.store, order.loaded.schema)
             order.loaded.mapped = order.loaded.store
+        if limits.cpu_ms is not None:
+            order.cpu = worker.cpu_seconds()
+        if limits.output_bytes is not None:
+            read_output(context, order.state, order.loaded)  # what was printed before does not count
+            order.printed = worker.printed
         order.sent = True
         worker.send(Tick(number, dt, order.start, order.stop, catching_up))
     except PeerDied:
@@ -107,7 +131,31 @@ def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) ->
 
 
 def _too_late(order: Ask) -> Problem:
-    return Problem(FaultKind.DEADLINE, f"it did not answer within {order.limit_ms:g} ms (tick_deadline_ms)")
+    limits = order.loaded.limits
+    which = "tick_deadline_ms" if limits.tick_ms is None else f"its limit {Limit.WALL}"
+    return _over_cpu(order) or Problem(FaultKind.DEADLINE, f"it did not answer within {order.limit_ms:g} ms ({which})")
+
+
+def _over_cpu(order: Ask) -> Problem | None:
+    """Hold a version to its limit of CPU time, if it has one."""
+    limits, worker = order.loaded.limits, order.loaded.worker
+    if limits.cpu_ms is None or worker is None or order.cpu is None or (now := worker.cpu_seconds()) is None:
+        return None
+    spent = (now - order.cpu) * 1000
+    if spent <= limits.cpu_ms:
+        return None
+    return Problem(FaultKind.CPU, f"it took {spent:.3f} ms of CPU time, over {limits.told(Limit.CPU)}")
+
+
+def _over_output(order: Ask) -> Problem | None:
+    """Hold a version to its limit of output, if it has one."""
+    limits, worker = order.loaded.limits, order.loaded.worker
+    if limits.output_bytes is None or worker is None:
+        return None
+    printed = worker.printed - order.printed
+    if printed <= limits.output_bytes:
+        return None
+    return Problem(FaultKind.OUTPUT, f"it printed {printed} bytes or more, over {limits.told(Limit.OUTPUT)}")
 
 
 def _watch(poll: Poll, orders: Iterable[Ask]) -> tuple[Poll, dict[int, Ask]]:
@@ -130,13 +178,16 @@ def _serve(context: Context, order: Ask, descriptor: int, poll: Poll) -> None:
     if worker is None:
         return
     if descriptor == worker.output:
-        if not read_output(context, order.state, order.loaded):
+        more = read_output(context, order.state, order.loaded)
+        if order.awaited and (over := _over_output(order)):
+            order.note(over)
+        if not (more and order.awaited):  # one that prints on is stopped by its full pipe until its next tick
             poll.unregister(descriptor)
         return
     try:
         answer = worker.receive_now()
         if answer is not None:
-            _take(order, answer)
+            _take(context, order, answer)
             return
     except PeerDied:
         problem = _death(order.loaded)
@@ -150,7 +201,7 @@ def _serve(context: Context, order: Ask, descriptor: int, poll: Poll) -> None:
     order.note(problem)
 
 
-def _take(order: Ask, answer: object) -> None:
+def _take(context: Context, order: Ask, answer: object) -> None:
     """File an answer under its order; a version that looks at the world gets to see it.
 
     Raises:
@@ -163,13 +214,24 @@ def _take(order: Ask, answer: object) -> None:
     elif not order.open:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
     elif isinstance(answer, Ticked):
-        order.reply = answer
+        if order.loaded.limits.output_bytes is not None:
+            read_output(context, order.state, order.loaded)  # all that it printed before it answered
+        order.problem = _over_cpu(order) or _over_output(order)
+        order.reply = answer if order.problem is None else None
     elif isinstance(answer, AskWorld):
         show(order.state, order.loaded, order.number, answer)
     elif isinstance(answer, Raised):
-        order.problem = Problem(FaultKind.RAISE, f"{answer.where} raised {answer.error}", answer.traceback)
+        order.problem = _raised(order, answer)
     else:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it answered {type(answer).__name__} where Ticked was due")
+
+
+def _raised(order: Ask, answer: Raised) -> Problem:
+    text = f"{answer.where} raised {answer.error}"
+    if answer.limit is None:
+        return Problem(FaultKind.RAISE, text, answer.traceback)
+    over = f"it went over {order.loaded.limits.told(answer.limit)}: {text}"
+    return Problem(REACHED[answer.limit], over, answer.traceback)
 
 
 def _death(loaded: LoadedVersion) -> Problem:

@@ -19,6 +19,8 @@ from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
 
 EVENTS = 10_000
 """How many events an engine remembers."""
+REMEMBERED = 4096
+"""How many characters of a text an event keeps: what a version prints or raises is not to fill the engine."""
 TROUBLE = frozenset(
     {
         EventKind.LOAD_FAILED,
@@ -96,11 +98,21 @@ class Context:
         return self.catalogue.make(kind, choice.use, choice.options)
 
     def emit(self, kind: EventKind, module: str | None = None, version: Version | None = None, **details: Any) -> None:
-        """Remember an event and log it, module and version bound."""
-        self.events.append(Event(kind, self.clock.now(), module, version, details))
+        """Remember an event and log it, module and version bound. Of long texts a part is remembered, all is logged."""
+        self.events.append(Event(kind, self.clock.now(), module, version, _shortened(details)))
         log = self._log
         if module is not None:
             log = log.bind(module=module)
         if version is not None:
             log = log.bind(version=str(version))
         (log.warning if kind in TROUBLE else log.info)(kind.value, **details)
+
+
+def _shortened(details: dict[str, Any]) -> dict[str, Any]:
+    """Cut long texts in their middle: what was printed begins with its cause, what was raised ends with it."""
+    return {
+        name: f"{value[: REMEMBERED // 2]}\n[...]\n{value[-REMEMBERED // 2 :]}"
+        if isinstance(value, str) and len(value) > REMEMBERED
+        else value
+        for name, value in details.items()
+    }

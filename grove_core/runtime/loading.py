@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from packaging.requirements import InvalidRequirement as BadRequirement
@@ -21,8 +21,10 @@ from grove_core.base.errors import (
     MigrationRefused,
     PackageError,
     ProtocolError,
+    WorkerError,
 )
 from grove_core.base.events import EventKind
+from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.contracts import Worker
@@ -34,6 +36,7 @@ from grove_core.runtime.state import (
     ModuleState,
 )
 from grove_core.runtime.store import Store
+from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
 from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
 
@@ -47,6 +50,7 @@ def load(
     config: dict[str, Any],
     others: dict[str, list[Version]] | None,
     document: bytes | None = None,
+    limits: Limits | None = None,
 ) -> LoadedVersion:
     """Load a version until it is ready, within the deadline for all of it.
 
@@ -55,6 +59,7 @@ def load(
         config: what its `initialize` gets.
         others: the loaded versions of every module, for its requirements; None: they were met before.
         document: one of its own to start from; None for stable's.
+        limits: what it may take; None for what the settings say.
 
     Raises:
         AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
@@ -65,17 +70,28 @@ def load(
     if record.version in state.versions:
         raise AlreadyLoaded("it is loaded already; unload it first", module=state.name, version=record.version)
     deadline = Deadline(context.settings.load_deadline_seconds)
+    limits = context.settings.limits if limits is None else limits
     known = state.descriptions.get(record.version)
+    memory: list[Store] = []
+
+    def give_back(gone: bool) -> None:
+        for store in memory:
+            if gone:
+                store.close()
+            else:
+                store.abandon()
+
     try:
-        with _kept_on_success(context) as (worker, memory):
-            description = introduce(context, state, worker, record, deadline)
+        with _kept_on_success(context, give_back) as worker:
+            _check_measured(worker, limits)
+            description = introduce(context, state, worker, record, limits, deadline)
             _check_requirements(description, others)
             _join(state, description)
             limit, kind = context.settings.max_entities, context.settings.memory
             store = Store.make(f"grove:{state.name}", description.schema, limit, kind)
             memory.append(store)
             loaded = LoadedVersion(record.version, description, store, config, context.clock.now(), worker)
-            loaded.document = document
+            loaded.document, loaded.limits = document, limits
             prepare(context, state, loaded, worker, deadline)
     except BaseException as error:
         _forget(state, record.version, known)
@@ -84,7 +100,7 @@ def load(
             context.emit(EventKind.LOAD_FAILED, state.name, record.version, error=error.message)
         raise
     state.versions[record.version] = loaded
-    state.configs[record.version] = config
+    state.configs[record.version], state.limits[record.version] = config, limits
     if state.stable is None:
         state.stable = record.version
         state.weights = {record.version: 1.0}
@@ -106,9 +122,9 @@ class Deadline:
 
 
 def introduce(
-    context: Context, state: ModuleState, worker: Worker, record: VersionRecord, deadline: Deadline
+    context: Context, state: ModuleState, worker: Worker, record: VersionRecord, limits: Limits, deadline: Deadline
 ) -> Description:
-    """Have a worker import a version and say what it is.
+    """Have a worker import a version and say what it is, and hold it to these limits from then on.
 
     Raises:
         LoadFailed, DeadlineExceeded, WorkerError, SchemaError: it did not.
@@ -123,9 +139,10 @@ def introduce(
             record.path,
             context.faults_allowed,
             context.fault_plan.at_load(state.name, record.version),
+            limits=limits,
         )
     )
-    answer = _answer(worker, deadline, "imported", Introduced)
+    answer = _answer(worker, deadline, limits, "imported", Introduced)
     return Description(record, Schema.of(answer.specs), answer)
 
 
@@ -142,7 +159,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
     finally:
         close_all(descriptors[1:])
-    ready = _answer(worker, deadline, "initialised and warmed", Ready)
+    ready = _answer(worker, deadline, loaded.limits, "initialised and warmed", Ready)
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
             raise MigrationRefused(
@@ -171,8 +188,13 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
         GroveError: it did not become ready; it still has no worker.
     """
     deadline = Deadline(context.settings.load_deadline_seconds)
-    with _kept_on_success(context) as (worker, _):
-        description = introduce(context, state, worker, loaded.description.record, deadline)
+
+    def leave(gone: bool) -> None:
+        if not gone and loaded.count:  # it may map the columns by now
+            leave_memory(context, state, loaded)
+
+    with _kept_on_success(context, leave) as worker:
+        description = introduce(context, state, worker, loaded.description.record, loaded.limits, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
         prepare(context, state, loaded, worker, deadline)
@@ -184,9 +206,9 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     Raises:
         GroveError: it cannot be imported, or its lenses do not fit.
     """
-    worker = context.isolation.start()
+    worker, deadline = context.isolation.start(), Deadline(context.settings.load_deadline_seconds)
     try:
-        description = introduce(context, state, worker, record, Deadline(context.settings.load_deadline_seconds))
+        description = introduce(context, state, worker, record, context.settings.limits, deadline)
     finally:
         worker.kill()
         worker.close()
@@ -194,24 +216,32 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
 
 
 @contextlib.contextmanager
-def _kept_on_success(context: Context) -> Iterator[tuple[Worker, list[Store]]]:
-    """Start a worker, and end it and close the memory that was added if anything is raised."""
+def _kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator[Worker]:
+    """Start a worker, and end it if anything is raised.
+
+    Args:
+        context: the engine's parts.
+        undo: called then, with whether the worker is certainly gone.
+    """
     worker = context.isolation.start()
-    memory: list[Store] = []
     try:
-        yield worker, memory
+        yield worker
     except BaseException:
         gone = worker.kill()
         worker.close()
-        for store in memory:
-            if gone:
-                store.close()
-            else:
-                store.abandon()
+        undo(gone)
         raise
 
 
-def _answer(worker: Worker, deadline: Deadline, stage: str, kind: type[Answer]) -> Answer:
+def _check_measured(worker: Worker, limits: Limits) -> None:
+    """Refuse a limit that nobody could hold a version to."""
+    if limits.cpu_ms is not None and worker.cpu_seconds() is None:
+        raise WorkerError(
+            f"{limits.told(Limit.CPU)} cannot be held: this isolation does not measure the CPU time of its workers"
+        )
+
+
+def _answer(worker: Worker, deadline: Deadline, limits: Limits, stage: str, kind: type[Answer]) -> Answer:
     """Wait for the answer to an order."""
     try:
         answer = worker.receive(deadline.left)
@@ -219,6 +249,9 @@ def _answer(worker: Worker, deadline: Deadline, stage: str, kind: type[Answer]) 
         raise DeadlineExceeded(
             f"it was not {stage} within {deadline.seconds:g} s (load_deadline_seconds); it was ended"
         ) from None
+    if isinstance(answer, Raised) and answer.limit is not None:
+        over = f"it went over {limits.told(answer.limit)} while it was {stage}"
+        raise LoadFailed(f"{over}: {answer.error}\n{answer.traceback}".rstrip())
     if isinstance(answer, Raised):
         raise LoadFailed(f"it raised while it was {stage}: {answer.error}\n{answer.traceback}".rstrip())
     if not isinstance(answer, kind):

@@ -18,7 +18,7 @@ from grove_core.runtime.loading import restart
 from grove_core.runtime.roles import pause, settle_roles
 from grove_core.runtime.rollback import Recovered, go_back, tell
 from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
-from grove_core.runtime.unloading import end_worker
+from grove_core.runtime.unloading import end_worker, leave_memory
 
 DEFAULT_LIMIT_MS = 1000.0
 """The downtime that an automatic rollback is held against."""
@@ -48,8 +48,7 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     read_output(context, state, loaded)
     flush_output(context, state, loaded)
     if not end_worker(loaded):
-        context.emit(EventKind.MEMORY_ABANDONED, state.name, loaded.version)
-        _rebuild(loaded)
+        leave_memory(context, state, loaded)  # what its worker could write is restored below
     snapshot = loaded.generations.of(recovery.number)
     if snapshot.tick == recovery.number and order.stop > order.start:
         snapshot.restore(loaded.table, order.start, order.stop)
@@ -92,8 +91,7 @@ def take_back(context: Context, orders: Sequence[Ask], number: int) -> None:
     gather(context, sent)
     for order in sent:
         if order.problem is not None and not end_worker(order.loaded):
-            context.emit(EventKind.MEMORY_ABANDONED, order.state.name, order.loaded.version)
-            _rebuild(order.loaded)
+            leave_memory(context, order.state, order.loaded)
         snapshot = order.loaded.generations.of(number)
         if snapshot.tick == number:
             snapshot.restore(order.loaded.table, order.start, order.stop)
@@ -196,13 +194,3 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
         recovery.processed += apply(context, order, effects, recovery.number)
         recovery.committed.append((order, effects))
     return ticked
-
-
-def _rebuild(loaded: LoadedVersion) -> None:
-    """Copy memory whose worker would not die into a new one; the old one is never written nor read again.
-
-    What the worker could write is overwritten by the generation afterwards.
-    """
-    old = loaded.store
-    loaded.store = old.copied(loaded.schema)
-    old.abandon()

@@ -200,12 +200,13 @@ def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVers
             "it was never loaded, so there is nothing to go back to", module=state.name, version=target
         )
     stable, config, own = state.stable, state.configs.get(target, {}), state.documents.get(target)
+    limits = state.limits.get(target)
     try:
-        return load(context, state, description.record, config, None)
+        return load(context, state, description.record, config, None, limits=limits)
     except (MigrationRefused, LoadFailed):
         if own is None:
             raise
-        return load(context, state, description.record, config, None, own)
+        return load(context, state, description.record, config, None, own, limits)
     finally:
         state.stable = stable
 

@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from grove_core.author.schema import Schema
 from grove_core.base.errors import UnknownVersion
+from grove_core.base.limits import Limits
 from grove_core.base.records import BreakerState, BreakerStatus, MigrationRecord, Role, VersionRecord, VersionUse
 from grove_core.base.versions import Requirement
 from grove_core.memory.arena import Slot
@@ -59,6 +60,7 @@ class LoadedVersion:
     """None once it has failed and was not yet replaced."""
     mapped: Store | None = None
     """The store whose columns the worker was told to map; another one than `store`, or None, until it is ticked."""
+    limits: Limits = field(default_factory=Limits)
     document: bytes | None = None
     idle_since: float | None = None
     restarts: int = 0
@@ -145,6 +147,8 @@ class ModuleState:
         self.described: set[Version] = set()
         """Installed versions whose lenses were read, or could not be, without loading them."""
         self.configs: dict[Version, dict[str, Any]] = {}
+        self.limits: dict[Version, Limits] = {}
+        """As with `configs`: also of versions that are not loaded any more."""
         self.documents: dict[Version, bytes] = {}
         """The last document of each version that is not loaded any more."""
         self.codes: list[Version] = []

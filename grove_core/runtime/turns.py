@@ -35,9 +35,7 @@ class Turns:
         holder = self._holder
         if holder is not None and holder[0] == me:
             if _is_running(holder[1]):
-                raise InsideTick(
-                    f"{call} was called from inside a tick or another engine call; call it between ticks"
-                )
+                raise InsideTick(f"{call} was called from inside a tick or another engine call; call it between ticks")
             self.give_back()  # an interrupt struck while an earlier call gave it back
         try:
             self._next.acquire()

@@ -124,6 +124,18 @@ def end_worker(loaded: LoadedVersion) -> bool:
     return gone
 
 
+def leave_memory(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
+    """Copy the memory of a version whose worker would not die into new one; nobody reads or writes the old any more.
+
+    Raises:
+        OutOfMemory: no address space or pages.
+    """
+    context.emit(EventKind.MEMORY_ABANDONED, state.name, loaded.version)
+    old = loaded.store
+    loaded.store = old.copied(loaded.schema)
+    old.abandon()
+
+
 def memory_of(loaded: LoadedVersion) -> Memory:
     """Measure what a version holds."""
     pss, private = (None, None) if loaded.worker is None else loaded.worker.memory()

@@ -122,6 +122,12 @@ class IsolationConformance:
         crew.expect(worker, Introduced)
         assert len(worker.read_output()) <= MOST_OUTPUT, f"more than {MOST_OUTPUT} characters came at a time"
 
+    def test_what_it_prints_is_counted(self, crew: Crew) -> None:
+        """In bytes, also of what is not kept: `printed` is how many were read."""
+        worker = crew.introduced("print('ä' * 1000, flush=True)\n" + PLAIN)
+        crew.printed(worker, "\n")
+        assert worker.printed == 2001, "it printed 2001 bytes"
+
     def test_sending_never_blocks(self, crew: Crew) -> None:
         """To one that does not read, messages are refused with `ProtocolError` once its queue is full."""
         worker = crew.spinning()
@@ -186,6 +192,15 @@ class IsolationConformance:
         assert worker.memory() == (None, None), "it is gone, and something is measured"
         after = crew.isolation.memory()
         assert before is None or after is None or before - after >= 60 * MIB, "its memory still counts"
+
+    def test_cpu_time_is_measured_or_none(self, crew: Crew) -> None:
+        """In seconds since it began: it grows while one spins; of one that is gone nothing is measured."""
+        worker = crew.spinning()
+        first, end = worker.cpu_seconds(), time.monotonic() + self.seconds
+        while first is not None and (worker.cpu_seconds() or 0.0) < first + 0.1:
+            assert time.monotonic() < end, "it spins, and takes no CPU time"
+        worker.kill()
+        assert worker.cpu_seconds() is None, "it is gone, and its CPU time is measured"
 
     def test_workers_that_are_closed_leave_no_descriptor(self, crew: Crew) -> None:
         """However many came and went."""

@@ -13,6 +13,7 @@ import msgspec
 
 from grove_core.author.lens import Direction, Lens
 from grove_core.author.schema import ColumnSpec
+from grove_core.base.limits import Limit, Limits
 from grove_core.wire.faults import Planned
 
 PROTOCOL = 1
@@ -33,6 +34,8 @@ class Load(Message, frozen=True):
     faults_allowed: bool
     faults: tuple[Planned, ...] = ()
     """Those that were planned before it was loaded."""
+    limits: Limits = Limits()
+    """Of these, memory and descriptors are held by the worker."""
 
 
 class Introduced(Message, frozen=True):
@@ -249,6 +252,8 @@ class Raised(Message, frozen=True):
     where: str
     error: str
     traceback: str
+    limit: Limit | None = None
+    """The limit that it ran into, if that is why."""
 
 
 def answers_idle(answer: object) -> bool:

@@ -18,7 +18,8 @@ def serve(wire: int, lifeline: int) -> None:
     """Be a worker, and never return."""
     hang_by(lifeline)  # first of all: the engine may be gone before the slow imports are done
     print_at_once()
-    os.set_inheritable(wire, False)
+    own = os.dup(wire)  # not to be inherited, and with a low number: that is what a limit of descriptors is about
+    os.close(wire)
     import numpy.ma  # noqa: F401  as for a zygote
 
     from grove_core.wire.channel import Channel
@@ -26,7 +27,8 @@ def serve(wire: int, lifeline: int) -> None:
     from grove_core.worker import main as worker
     from grove_core.worker.rehearsal import rehearse
 
-    to_engine: Channel[ToWorker] = Channel(socket.socket(fileno=wire), ToWorker)
+    to_engine: Channel[ToWorker] = Channel(socket.socket(fileno=own), ToWorker)
+    os.register_at_fork(after_in_child=to_engine.close)  # its forks do not answer in its place
     rehearse(to_engine, to_engine.kind)  # what is slow the first time does not wait for the first message
     gc.collect()
     gc.freeze()

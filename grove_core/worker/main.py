@@ -18,6 +18,7 @@ from grove_core.author.module import Module
 from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
 from grove_core.author.world import World
 from grove_core.base.errors import PackageError, PeerDied, WorkerError
+from grove_core.base.limits import Limits
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.faults import FaultPoint
 from grove_core.wire.messages import (
@@ -44,6 +45,7 @@ from grove_core.wire.messages import (
     Ticked,
     ToWorker,
 )
+from grove_core.worker.bounds import Bounds
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.mapping import run_map
 from grove_core.worker.seeing import Looking
@@ -67,6 +69,7 @@ STAGES: dict[type, str] = {
 def run(channel: Channel[ToWorker]) -> int:
     """Serve the engine until it says `Shutdown` or is gone; return the exit status."""
     hosted: Hosted | None = None
+    bounds = Bounds(Limits())
     while True:
         try:
             message, descriptors = channel.receive(None)
@@ -75,19 +78,22 @@ def run(channel: Channel[ToWorker]) -> int:
         answer: Any
         try:
             if isinstance(message, Load):
-                hosted, answer = Hosted.load(message, channel)
-            elif isinstance(message, RunMigrator):
-                answer = _migrate(message, descriptors)
-            elif hosted is None:
-                answer = Raised("load", f"{type(message).__name__} came before Load", "")
-            else:
-                answer = hosted.answer(message, descriptors)
+                bounds = Bounds(message.limits)
+            with bounds:
+                if isinstance(message, Load):
+                    hosted, answer = Hosted.load(message, channel, bounds)
+                elif isinstance(message, RunMigrator):
+                    answer = _migrate(message, descriptors)
+                elif hosted is None:
+                    answer = Raised("load", f"{type(message).__name__} came before Load", "")
+                else:
+                    answer = hosted.answer(message, descriptors)
         except BaseException as error:  # also SystemExit: whatever a version raises is an answer
-            answer = raised(_stage(message), error)
+            answer = raised(_stage(message), error, bounds)
         finally:
             close_all(descriptors)
         try:
-            _reply(channel, answer, _stage(message))
+            _reply(channel, answer, _stage(message), bounds)
         except PeerDied:
             return 0
         if isinstance(message, Shutdown):
@@ -98,7 +104,13 @@ class Hosted:
     """A version that was imported: its module object and its columns."""
 
     def __init__(
-        self, module: Module, schema: Schema, order: Load, channel: Channel[ToWorker], injector: FaultInjector
+        self,
+        module: Module,
+        schema: Schema,
+        order: Load,
+        channel: Channel[ToWorker],
+        injector: FaultInjector,
+        bounds: Bounds,
     ) -> None:
         self.module = module
         self.schema = schema
@@ -106,7 +118,7 @@ class Hosted:
         self._slots: tuple[Slot, ...] = ()
         self._faults_allowed = order.faults_allowed
         self._injector = injector
-        self._looking = Looking(channel)
+        self._looking = Looking(channel, bounds)
         self._nobody = Entities(schema, {ID: np.empty(0, ID_DTYPE), **schema.conform({}, 0)[1]})
         self._keeps_document = _keeps_document(module)
         self._answers: dict[type, Callable[[Any], Any]] = {
@@ -117,7 +129,7 @@ class Hosted:
         }
 
     @classmethod
-    def load(cls, order: Load, channel: Channel[ToWorker]) -> tuple[Hosted, Introduced]:
+    def load(cls, order: Load, channel: Channel[ToWorker], bounds: Bounds) -> tuple[Hosted, Introduced]:
         """Import a version, make its module, and introduce it."""
         if order.protocol != PROTOCOL:
             raise PackageError(
@@ -140,22 +152,22 @@ class Hosted:
             _keeps_document(module),
             type(module).is_idle is not Module.is_idle,
         )
-        return cls(module, schema, order, channel, injector), introduction
+        return cls(module, schema, order, channel, injector, bounds), introduction
 
     def answer(self, message: Any, descriptors: list[int]) -> Any:
         """Do what a message says and return the answer."""
         if isinstance(message, Prepare):
-            return self._prepare(message, *descriptors)
+            return self._prepare(message, descriptors)
         if isinstance(message, Remap):
-            return self._remap(message, *descriptors)
+            return self._remap(message, descriptors)
         if isinstance(message, RunMap):
             given = run_map(self.module.lenses, message, *descriptors)
             self._injector.reach(FaultPoint.MIGRATE)
             return given
         return self._answers[type(message)](message)
 
-    def _prepare(self, order: Prepare, writable: int = NOTHING, read_only: int = NOTHING) -> Ready:
-        self._map(order.slots, writable, read_only)
+    def _prepare(self, order: Prepare, descriptors: list[int]) -> Ready:
+        self._map(order.slots, descriptors)
         self.module.initialize(order.config)
         self._injector.reach(FaultPoint.INITIALIZE)
         fresh = self._document()
@@ -171,16 +183,19 @@ class Hosted:
         self.module._document_changed = False
         return Ready(self._document(), taken)
 
-    def _remap(self, order: Remap, writable: int = NOTHING, read_only: int = NOTHING) -> Mapped:
+    def _remap(self, order: Remap, descriptors: list[int]) -> Mapped:
         self.module.entities = self._nobody  # those it had must not be looked at any more
         unmap_columns(self._slots, self.columns)
-        self._map(order.slots, writable, read_only)
+        self._map(order.slots, descriptors)
         self._injector.reach(FaultPoint.MIGRATE)
         return Mapped()
 
-    def _map(self, slots: tuple[Slot, ...], writable: int, read_only: int) -> None:
+    def _map(self, slots: tuple[Slot, ...], descriptors: list[int]) -> None:
+        writable, read_only = descriptors or (NOTHING, NOTHING)
         self.columns = map_columns(slots, writable, read_only)
         self._slots = slots
+        close_all(descriptors)  # before any code of the version runs: what that forks is not to have them
+        descriptors.clear()
 
     def _warm_up(self) -> None:
         """Run one tick over scratch rows, so that what is slow the first time is over before `Ready`."""
@@ -252,14 +267,17 @@ def _migrate(order: RunMigrator, descriptors: list[int]) -> Given:
     return run_migrator(order, *descriptors)
 
 
-def raised(where: str, error: BaseException) -> Raised:
+def raised(where: str, error: BaseException, bounds: Bounds) -> Raised:
     """Make the answer for an exception, whatever its text does."""
     try:
         text = str(error)
     except Exception as second:
         text = f"(its text raises {type(second).__name__})"
     return Raised(
-        where, _encodable(f"{type(error).__name__}: {text}"), _encodable("".join(traceback.format_exception(error)))
+        where,
+        _encodable(f"{type(error).__name__}: {text}"),
+        _encodable("".join(traceback.format_exception(error))),
+        bounds.behind(error),
     )
 
 
@@ -268,14 +286,14 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _reply(channel: Channel[ToWorker], answer: Any, stage: str) -> None:
+def _reply(channel: Channel[ToWorker], answer: Any, stage: str, bounds: Bounds) -> None:
     """Send an answer; if it holds what cannot cross the wire, that is the answer."""
     try:
         channel.send(answer)
     except WorkerError:
         raise
     except Exception as error:
-        channel.send(raised(stage, error))
+        channel.send(raised(stage, error, bounds))
 
 
 def _stage(message: Any) -> str:

@@ -10,6 +10,7 @@ from grove_core.author.schema import Array, Columns
 from grove_core.base.errors import Refused
 from grove_core.wire.channel import Channel, close_all
 from grove_core.wire.messages import AskWorld, Hide, Part, Seen, Show, Slot, ToWorker
+from grove_core.worker.bounds import Bounds
 from grove_core.worker.views import map_columns, unmap_columns
 
 
@@ -21,10 +22,12 @@ class Looking:
 
     Args:
         channel: the worker's own; while a tick is processed nothing else is to be received.
+        bounds: what the version is held to; the descriptors that come with an answer are not its own.
     """
 
-    def __init__(self, channel: Channel[ToWorker]) -> None:
+    def __init__(self, channel: Channel[ToWorker], bounds: Bounds) -> None:
         self._channel = channel
+        self._bounds = bounds
         self._names: list[str] = []
         self._mapped: dict[tuple[int, int], _Mapping] = {}
         self._rooms: Columns = {}
@@ -88,7 +91,8 @@ class Looking:
             )
         while True:
             self._channel.send(AskWorld(tuple(self._names), tuple(self._mapped)))
-            answer, descriptors = self._channel.receive(None)
+            with self._bounds.lifted():
+                answer, descriptors = self._channel.receive(None)
             try:
                 if isinstance(answer, Hide):
                     raise Refused(f"the world cannot be shown: {answer.reason}")

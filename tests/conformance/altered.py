@@ -250,6 +250,31 @@ class Remembered(Altered):
         return 100 << 20, 100 << 20
 
 
+class Uncounted(Altered):
+    """Counts characters."""
+
+    printed = 0
+
+    def read_output(self) -> str:
+        text = str(self.real.read_output())
+        self.printed += len(text)
+        return text
+
+
+class Timeless(Altered):
+    """Takes no time."""
+
+    def cpu_seconds(self) -> float | None:
+        return 1.0
+
+
+class Ghostly(Altered):
+    """Is gone, and took some time."""
+
+    def cpu_seconds(self) -> float | None:
+        return float(self.real.cpu_seconds() or 1.0)
+
+
 class Leaking(Altered):
     """Lets go of its process, and of one descriptor too few."""
 

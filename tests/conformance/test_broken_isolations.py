@@ -26,6 +26,7 @@ LAST = "test_its_last_answer_is_received_after_it_ended"
 DEATH = "test_its_death_is_seen"
 KILL = "test_kill_returns_once_it_is_gone"
 ENDED = "test_how_it_ended_is_told"
+CPU = "test_cpu_time_is_measured_or_none"
 MEMORY = "test_memory_is_measured_or_none"
 BROKEN: list[tuple[str, type[altered.Altered], str]] = [
     (ANSWERS, altered.Mute, "where Introduced was due"),
@@ -41,6 +42,7 @@ BROKEN: list[tuple[str, type[altered.Altered], str]] = [
     (PRINTS, altered.Chatty, "nothing yet"),
     (PRINTS_MUCH, altered.Stopped, "no answer"),
     (PRINTS_MUCH, altered.Endless, "at a time"),
+    ("test_what_it_prints_is_counted", altered.Uncounted, "2001 bytes"),
     ("test_sending_never_blocks", altered.Queueing, "DID NOT RAISE"),
     (GONE, altered.NeverDies, "DID NOT RAISE"),
     (GONE, altered.DiesAsEndOfFile, "the end of the file"),
@@ -55,6 +57,8 @@ BROKEN: list[tuple[str, type[altered.Altered], str]] = [
     (ENDED, altered.Silent, "nothing is told"),
     (MEMORY, altered.Pages, "64 MiB and more"),
     (MEMORY, altered.Remembered, "something is measured"),
+    (CPU, altered.Timeless, "takes no CPU time"),
+    (CPU, altered.Ghostly, "is measured"),
     ("test_workers_that_are_closed_leave_no_descriptor", altered.Leaking, "a descriptor a worker is left"),
 ]
 BROKEN_WHOLLY: list[tuple[str, type[altered.Isolation], str]] = [

@@ -7,8 +7,9 @@ import os
 import select
 import signal
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from .sources import MODULE
 
 PATIENT = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_entities=1 << 12)
 """Limits that no slow machine reaches; tests of a limit set their own."""
+
+GONE_SECONDS = 20.0
+"""How long anything may take to be gone; a machine that is busy is no failure."""
 
 Shared = ProcessIsolation | SpawnIsolation
 OpenEngine = Callable[..., DebugEngine]
@@ -69,6 +73,14 @@ def open_engine(package: Any, installed: Any, isolation: Shared) -> Iterator[Ope
 
 
 @pytest.fixture
+def own_isolation() -> Iterator[ProcessIsolation]:
+    """An isolation whose zygote may be killed."""
+    isolation = ProcessIsolation()
+    yield isolation
+    isolation.close()
+
+
+@pytest.fixture
 def refused(isolation: Shared) -> Refused:
     """`with refused(engine, error, *words)`: the call raises it, says so, and leaves everything as it was."""
 
@@ -99,6 +111,28 @@ def kill(engine: DebugEngine, version: Version) -> None:
         assert poll.poll(10_000), "a SIGKILL was not obeyed within 10 s"
     finally:
         os.close(pidfd)
+
+
+def end_zygote(isolation: ProcessIsolation) -> None:
+    """SIGKILL the zygote, and return once it is gone."""
+    pidfd = os.pidfd_open(isolation._zygote.pid)
+    try:
+        os.kill(isolation._zygote.pid, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        assert poll.poll(10_000)
+    finally:
+        os.close(pidfd)
+
+
+def all_gone(pids: Collection[int]) -> bool:
+    """Wait until none of these processes runs; say whether that came."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while any(runs(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        select.select([], [], [], 0.005)
+    return True
 
 
 def workers_of(engine: DebugEngine, module: str) -> set[int]:

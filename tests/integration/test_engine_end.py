@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from packaging.version import Version
 
 from grove_core.isolation.process import ProcessIsolation
 
-from .conftest import OpenEngine, children_of, kill, runs
+from .conftest import GONE_SECONDS, OpenEngine, all_gone, children_of, end_zygote, kill, runs
 from .sources import BOTH, MODULE, V1, V2, version
 
 ONE, TWO = Version("1.0.0"), Version("2.0.0")
@@ -39,8 +38,6 @@ def started_by(pid):
 print(*started_by(os.getpid()), flush=True)
 END
 """
-GONE_SECONDS = 20.0
-
 
 Start = Callable[[str, str], tuple[subprocess.Popen[str], set[int]]]
 
@@ -68,16 +65,6 @@ def start(tmp_path: Path, package: Any, ways_in_toml: str) -> Start:
         raise AssertionError(process.stderr.read() if process.stderr else "")
 
     return run
-
-
-def all_gone(pids: Collection[int]) -> bool:
-    """Wait until none of these processes runs; say whether that came."""
-    deadline = time.monotonic() + GONE_SECONDS
-    while any(runs(pid) for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        select.select([], [], [], 0.005)
-    return True
 
 
 def family(pids: set[int]) -> set[int]:
@@ -142,26 +129,6 @@ except KeyboardInterrupt:
     assert "after 3 []" in out or "after 3 ['it has no worker']" in out, out + err
     assert process.returncode == 0
     assert all_gone(pids)
-
-
-@pytest.fixture
-def own_isolation() -> Any:
-    """An isolation whose zygote may be killed."""
-    isolation = ProcessIsolation()
-    yield isolation
-    isolation.close()
-
-
-def end_zygote(isolation: ProcessIsolation) -> None:
-    """SIGKILL the zygote, and return once it is gone."""
-    pidfd = os.pidfd_open(isolation._zygote.pid)
-    try:
-        os.kill(isolation._zygote.pid, signal.SIGKILL)
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        assert poll.poll(10_000)
-    finally:
-        os.close(pidfd)
 
 
 def test_a_zygote_that_dies(open_engine: OpenEngine, own_isolation: ProcessIsolation) -> None:

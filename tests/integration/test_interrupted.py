@@ -11,10 +11,10 @@ import pytest
 
 from grove_core import DebugEngine, ManualClock
 
+from ..striking import Place, places_of, strike
 from .conftest import PATIENT, Shared
 from .interrupted import CALLS, Interruptible, shown
 from .sources import MODULE
-from ..striking import Place, places_of, strike
 
 
 @pytest.fixture
@@ -24,7 +24,10 @@ def opened(package: Any, installed: Any, isolation: Shared) -> Any:
         for number, source in case.sources.items():
             if number not in folders:
                 folders[number] = package(MODULE, number, source)
-        settings, clock = msgspec.structs.replace(PATIENT, tick_deadline_ms=2000.0, load_deadline_seconds=3.0, **case.settings), ManualClock()
+        settings, clock = (
+            msgspec.structs.replace(PATIENT, tick_deadline_ms=2000.0, load_deadline_seconds=3.0, **case.settings),
+            ManualClock(),
+        )
         found = installed(*(folders[number] for number in case.sources))
         with DebugEngine(settings, plugins=[found], clock=clock, isolation=isolation) as engine:
             case.ready(engine, clock)
@@ -33,7 +36,9 @@ def opened(package: Any, installed: Any, isolation: Shared) -> Any:
     return make
 
 
-def outcome(opened: Any, case: Interruptible, folders: dict[str, Any], place: Place, nth: int, before: Any, after: Any) -> str:
+def outcome(
+    opened: Any, case: Interruptible, folders: dict[str, Any], place: Place, nth: int, before: Any, after: Any
+) -> str:
     """Strike once; say what was left: nothing, all, or what is wrong."""
     with opened(case, folders) as engine:
         if not strike(lambda: case.call(engine), place, nth):
@@ -57,9 +62,12 @@ def test_it(opened: Any, name: str) -> None:
         after = shown(engine)
     wrong = []
     for place, nth in places:
-        import time; t=time.time(); open("/tmp/place.log","a").write(f"{name} {place} {nth}\n")
+        import time
+
+        t = time.time()
+        open("/tmp/place.log", "a").write(f"{name} {place} {nth}\n")
         said = outcome(opened, case, folders, place, nth, before, after)
-        open("/tmp/place.log","a").write(f"   {time.time()-t:.2f} {said[:100]}\n")
+        open("/tmp/place.log", "a").write(f"   {time.time() - t:.2f} {said[:100]}\n")
         if said not in ("nothing", "all", "not struck"):
             wrong.append(f"{place[0]}:{place[1]} ({nth}) {said[:300]}")
     print(len(places), "places", len(wrong), "wrong")
