@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fault_policy: Choice = Choice("immediate")
     isolation: Choice = Choice("process")
     holds: tuple[str, ...] = ("stable",)
+    validators: tuple[Choice, ...] = ()
+    """Asked in this order whether what a version wrote may be committed."""
     memory: MemoryKind = MemoryKind.MEMFD
     """What columns lie in: `memfd`, or `file` where the system has none."""
     tick_deadline_ms: float = 250.0

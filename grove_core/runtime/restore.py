@@ -188,7 +188,7 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
         order = Ask(state, loaded, start, stop)
         send(context, order, recovery.number, recovery.dt, catching_up=True)
         gather(context, [order])
-        effects = validate(order, recovery.number, [])
+        effects = validate(context, order, recovery.number, recovery.dt, [])
         if isinstance(effects, Problem):
             fault, ms = contain(context, order, effects, recovery)
             recover(context, order, fault, ms, recovery)

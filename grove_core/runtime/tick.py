@@ -105,7 +105,8 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
     claimed: dict[str, list[NDArray[np.int64]]] = {}
     bad = []
     for order in orders:
-        effects: Effects | Problem = validate(order, recovery.number, claimed.setdefault(order.state.name, []))
+        mine = claimed.setdefault(order.state.name, [])
+        effects: Effects | Problem = validate(context, order, recovery.number, recovery.dt, mine)
         if isinstance(effects, Problem):
             bad.append((order, *contain(context, order, effects, recovery)))
         else:
