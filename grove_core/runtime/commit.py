@@ -15,6 +15,7 @@ from grove_core.base.records import FaultKind
 from grove_core.runtime.asks import Ask, Problem
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import refuse_alive, rows_of
+from grove_core.runtime.mending import mend
 from grove_core.runtime.split import despawn, spawn
 from grove_core.runtime.validators import refusal
 from grove_core.wire.messages import Spawned, Ticked
@@ -80,6 +81,7 @@ def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
     assert reply is not None
     failed = len(effects.failed)
     if failed:
+        mend(context, state, loaded, effects.failed, tick)
         loaded.generations.of(tick).restore_rows(loaded.table, effects.failed)
         context.emit(
             EventKind.ENTITIES_FAILED,

@@ -31,6 +31,7 @@ TROUBLE = frozenset(
         EventKind.PINS_DROPPED,
         EventKind.ENTITIES_FAILED,
         EventKind.CATCH_UP_SKIPPED,
+        EventKind.BAD_GENERATION,
         EventKind.MEMORY_ABANDONED,
         EventKind.PLUGIN_FAILED,
     }
