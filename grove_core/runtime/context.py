@@ -32,6 +32,7 @@ TROUBLE = frozenset(
         EventKind.ENTITIES_FAILED,
         EventKind.CATCH_UP_SKIPPED,
         EventKind.BAD_GENERATION,
+        EventKind.GENERATION_MISSED,
         EventKind.MEMORY_ABANDONED,
         EventKind.PLUGIN_FAILED,
     }
