@@ -124,7 +124,6 @@ def test_corruption_that_is_noticed_late(open_engine: OpenEngine) -> None:
     assert sorted(told.born_ids.tolist()) == [51, 52, 53] and sorted(told.gone_ids.tolist()) == [0, 4, 9]
     alive = [1, 2, 3, 5, 6, 7, 8]
     assert seen(engine, "1") == {each: good[each] for each in alive} | born
-    engine.load_module_version(MODULE, 2)
     assert {each: seen(engine, "2")[each] for each in alive} == {each: shown[each] for each in alive}
     assert set(where.values()) == {ONE, TWO} and set(engine.locate(MODULE, alive)) == {ONE}
     assert engine.stable_version(MODULE) == ONE and engine.get_traffic_split(MODULE)[ONE] == 1.0
