@@ -31,7 +31,7 @@ from .watching import kill, mapped_by, outcome, values_of
 
 Engine = DebugEngine
 DT = 0.25
-KEPT = 3
+KEPT = 2
 SETTINGS = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_entities=1 << 12, keep_generations=KEPT)
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
