@@ -42,6 +42,7 @@ CASES = (
     Case("noop-constant", ticks.noop_constant),
     Case("noop-mutable", ticks.noop_mutable),
     Case("checkpoint", ticks.checkpoint),
+    Case("guarded", ticks.guarded),
     Case("move", moves.move),
     Case("move-scattered", moves.move_scattered),
     Case("migrate-adopted", moves.migrate_adopted),

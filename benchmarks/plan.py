@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +53,9 @@ class Plan:
 
 
 @contextlib.contextmanager
-def open_engine() -> Iterator[DebugEngine]:
-    """Open an engine whose deadlines no slow machine reaches."""
-    with DebugEngine(Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0)) as engine:
+def open_engine(**chosen: Any) -> Iterator[DebugEngine]:
+    """Open an engine whose deadlines no slow machine reaches; `chosen` are further settings."""
+    with DebugEngine(Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, **chosen)) as engine:
         yield engine
 
 

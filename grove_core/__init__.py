@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from grove_core.base.clock import Clock, ManualClock, SystemClock
     from grove_core.base.errors import GroveError
     from grove_core.base.limits import Limits
+    from grove_core.base.records import Since
     from grove_core.debug import DebugEngine
     from grove_core.engine import MultiVersionEngine
     from grove_core.parts.settings import Settings
@@ -30,6 +31,7 @@ _LATER = {
     "ManualClock": "grove_core.base.clock",
     "MultiVersionEngine": "grove_core.engine",
     "Settings": "grove_core.parts.settings",
+    "Since": "grove_core.base.records",
     "SystemClock": "grove_core.base.clock",
 }
 
@@ -53,6 +55,7 @@ __all__ = [
     "Scale",
     "Schema",
     "Settings",
+    "Since",
     "SystemClock",
     "World",
 ]

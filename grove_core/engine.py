@@ -21,10 +21,12 @@ from grove_core.base.limits import Limits
 from grove_core.base.records import (
     BreakerStatus,
     Explanation,
+    GenerationRecord,
     LoadReport,
     MigrationRecord,
     MigrationReport,
     RollbackReport,
+    Since,
     SplitReport,
     TickReport,
     UnloadReport,
@@ -37,13 +39,14 @@ from grove_core.parts.contracts import Isolation
 from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.settings import Settings
-from grove_core.runtime import breaker, loading, queries, split, unloading
+from grove_core.runtime import breaker, keeping, loading, queries, split, unloading
 from grove_core.runtime.context import Context
 from grove_core.runtime.explaining import explain
 from grove_core.runtime.graphs import complete_graph
 from grove_core.runtime.mapping import new_state
 from grove_core.runtime.moves import settle
 from grove_core.runtime.packages import Packages
+from grove_core.runtime.revert import go_back_to
 from grove_core.runtime.roles import release, settle_roles
 from grove_core.runtime.rollback import go_back_by_hand
 from grove_core.runtime.state import Condition, ModuleState
@@ -184,6 +187,7 @@ class MultiVersionEngine:
             state = self._state(module)
             report = unloading.unload(self._context, state, state.resolve(version))
             if not state.versions:
+                state.past.close()
                 del self._states[module]
                 self._keep_packages()
             return report
@@ -238,20 +242,45 @@ class MultiVersionEngine:
                 way = tuple(hop.forced() for hop in way)
             return split.migrate_all(self._context, state, source, target, way)
 
-    def rollback(self, module: str, target_version: Requirement, max_downtime_ms: float = 1000.0) -> RollbackReport:
+    def rollback(
+        self,
+        module: str,
+        target_version: Requirement,
+        max_downtime_ms: float = 1000.0,
+        *,
+        generation: int | None = None,
+        since: Since = Since.KEEP,
+    ) -> RollbackReport:
         """Move every entity of every other version back to `target_version`, which is loaded if it is not.
 
         The others stay loaded without weight, in quarantine. The target becomes stable. A limit that is missed
         is reported, not enforced: `within_limit` is False then.
 
+        With a generation every entity that lived then and lives now also gets the values it had then, and the target
+        the document it had.
+
+        Args:
+            module: the module's name.
+            target_version: gets all entities.
+            max_downtime_ms: the limit, in milliseconds.
+            generation: the number of one of `generations`; None to leave values as they are.
+            since: what becomes of entities that were born or ended after that generation.
+
         Raises:
-            NotFound, Refused, WorkerError: nothing moved.
+            NotFound, InvalidInput, Refused, WorkerError, LensError, PluginFailed: nothing moved.
         """
         began = time.perf_counter()
         with self._turns.take("rollback"):
             state = self._state(module)
             complete_graph(self._context, state, self.versions)
-            return go_back_by_hand(self._context, state, target_version, began, max_downtime_ms)
+            if generation is None and since is Since.KEEP:
+                return go_back_by_hand(self._context, state, target_version, began, max_downtime_ms)
+            return go_back_to(self._context, state, target_version, generation, since, began, max_downtime_ms)
+
+    def generations(self, module: str) -> list[GenerationRecord]:
+        """Return the older states of a module that are kept (`keep_generations`), oldest first."""
+        with self._turns.take("generations"):
+            return keeping.generations(self._state(module))
 
     def enable_auto_gc(self, module: str, unused_threshold_seconds: float = 60.0) -> None:
         """Unload versions by themselves once they have been unused for so long, by the clock.

@@ -15,7 +15,7 @@ LEVELS = (
     {"base"},
     {"author", "parts"},
     {"memory", "wire"},
-    {"routing", "migration", "collection", "judging", "faulting", "sinks", "isolation", "worker"},
+    {"routing", "migration", "collection", "judging", "faulting", "validating", "sinks", "isolation", "worker"},
     {"runtime"},
     {"rollouts", "durability", "store"},
     {"engine"},
@@ -24,7 +24,7 @@ LEVELS = (
     {"cli"},
 )
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
-STRATEGIES = {"routing", "migration", "collection", "judging", "faulting", "sinks", "isolation"}
+STRATEGIES = {"routing", "migration", "collection", "judging", "faulting", "validating", "sinks", "isolation"}
 AUTHORS_NAMES = {
     "Add",
     "Cast",

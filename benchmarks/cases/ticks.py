@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +19,11 @@ from benchmarks.rivals.by_hand import V1_BYTES, Columns, Memcpy
 from benchmarks.rivals.erlang import Work
 from grove_core import DebugEngine
 from grove_core.base.records import Stage
+from grove_core.parts.settings import Choice
 
 MAJORS = (1, 2, 3)
+KEPT = 10
+"""How many generations are kept in the case about it."""
 THREE: Weights = {1: 0.34, 2: 0.33, 3: 0.33}
 
 
@@ -73,6 +78,34 @@ def checkpoint(plan: Plan, entities: int) -> Iterator[Taken]:
     yield from taken(samples, entities)
     ratio = samples[ours] / samples[memcpy]
     yield Taken(Series("checkpoint / memcpy"), entities, Unit.TIMES_MEMCPY, ratio)
+
+
+def guarded(plan: Plan, entities: int) -> Iterator[Taken]:
+    """The same work without, with a validator of every float, and with ten generations kept; and what each adds."""
+    folder = write_versions(plan.folder / "guarded", "worker", (1,), STATE, WORK)
+    bounds = {name: 1e9 for name, dtype in STATE.items() if dtype == "f4"}
+    ways: Mapping[str, Mapping[str, Any]] = {
+        "unguarded": {},
+        "validated": {"validators": (Choice("bounded_change", {"per_second": bounds}),)},
+        "ten kept": {"keep_generations": KEPT},
+    }
+    memcpy = Series("guarded", Who.MEMCPY)
+    copy = Memcpy(STATE_BYTES * entities)
+    with contextlib.ExitStack() as stack:
+        rounds = []
+        for way, chosen in ways.items():
+            engine = stack.enter_context(open_engine(**chosen))
+            engine.load_module_version("worker", 1, path=folder)
+            engine.spawn("worker", x=np.arange(entities), vx=1.0)
+            for _ in range(KEPT + 1):  # the ring is full then
+                good_tick(engine)
+            rounds.append(partial(_staged_tick, engine, way))
+        samples = sample(plan.box, together(*rounds, clocked(memcpy, copy, before=copy)))
+    whole = {series: each for series, each in samples.items() if series.case in ways or series == memcpy}
+    yield from taken(whole, entities)
+    for way, stage in (("validated", Stage.COMMIT), ("ten kept", Stage.CHECKPOINT)):
+        more = samples[Series(f"{way}: {stage}")] - samples[Series(f"unguarded: {stage}")]
+        yield Taken(Series(f"{way}: what it adds / memcpy"), entities, Unit.TIMES_MEMCPY, more / samples[memcpy])
 
 
 @contextlib.contextmanager

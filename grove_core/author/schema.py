@@ -54,6 +54,15 @@ class Column(msgspec.Struct, frozen=True):
             return f"is {highest}, above its highest value {self.high}"
         return None
 
+    def breaks(self, values: Array) -> NDArray[np.bool_]:
+        """Tell which of `values` (of this column's dtype) break a rule, one answer each."""
+        broken = np.isnan(values) if values.dtype.kind == "f" and not self.nan else np.zeros(len(values), np.bool_)
+        if self.low is not None:
+            broken |= values < self.low
+        if self.high is not None:
+            broken |= values > self.high
+        return broken
+
 
 class ColumnSpec(msgspec.Struct, frozen=True):
     """A column as it crosses the wire: its name, its rules, and whether a worker may write it."""

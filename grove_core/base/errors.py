@@ -5,6 +5,7 @@ GroveError
 │   ├── UnknownModule            no such module is installed or loaded
 │   ├── UnknownVersion           no such version is installed or loaded
 │   ├── UnknownEntity            an id that is not alive
+│   ├── UnknownGeneration        no generation with this number is kept
 │   └── UnknownPart              settings name a router, policy ... that no plugin registers
 ├── InvalidInput
 │   ├── InvalidRequirement       not a version, not a specifier
@@ -24,6 +25,7 @@ GroveError
 │   ├── UnloadRefused            it has entities or weight, or others rely on it
 │   ├── NoLensPath               no chain of lenses leads from one version to the other
 │   ├── MigrationRefused         a version does not accept another one's document, or a way is irreversible
+│   ├── BadGeneration            a generation holds values that break a rule
 │   ├── InsideTick               a call from inside a tick
 │   ├── EngineClosed
 │   └── OutOfMemory              the table is full, or the system has no pages left
@@ -80,6 +82,10 @@ class UnknownVersion(NotFound):
 
 class UnknownEntity(NotFound):
     """An id that is not alive."""
+
+
+class UnknownGeneration(NotFound):
+    """No generation with this number is kept."""
 
 
 class UnknownPart(NotFound):
@@ -156,6 +162,10 @@ class NoLensPath(Refused):
 
 class MigrationRefused(Refused):
     """A version does not accept another one's document, or the way to it has a Map that has no way back."""
+
+
+class BadGeneration(Refused):
+    """A generation holds values that break a rule: something wrote them between two ticks."""
 
 
 class InsideTick(Refused):

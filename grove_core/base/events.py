@@ -33,6 +33,8 @@ class EventKind(StrEnum):
     ENTITIES_FAILED = "entities_failed"
     CATCH_UP_SKIPPED = "catch_up_skipped"
     DOCUMENT_LEFT = "document_left"
+    BAD_GENERATION = "bad_generation"
+    GENERATION_MISSED = "generation_missed"
     MEMORY_ABANDONED = "memory_abandoned"
     WORKER_OUTPUT = "worker_output"
     PLUGIN_FAILED = "plugin_failed"

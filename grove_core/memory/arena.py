@@ -199,9 +199,9 @@ class Arena:
             except BufferError:
                 continue  # a view is still held somewhere; the mapping goes with it
         self._mappings.clear()
-        if self._file >= 0:
-            os.close(self._file)
-        self._file = CLOSED
+        descriptor, self._file = self._file, CLOSED  # first: whoever is interrupted here must not close it twice
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _length(self, itemsize: int) -> int:
         return -(-self.max_rows * itemsize // PAGE) * PAGE

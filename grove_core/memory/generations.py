@@ -83,6 +83,11 @@ class Snapshot:
         for name in self.slots:
             np.copyto(self[name], other[name])
 
+    def replace_rows(self, rows: NDArray[np.int64], other: Snapshot, others: NDArray[np.int64]) -> None:
+        """Have rows be what rows of `other`, which has the same columns, are; ids are not looked at."""
+        for name in self._names:
+            self[name][rows] = other[name][others]
+
     def restore(self, live: Table, start: int, stop: int) -> None:
         """Write the rows from `start` to `stop` back; they are where they were when the snapshot was taken."""
         for name in self._names:

@@ -233,6 +233,54 @@ class ReviewingPolicy(FaultPolicy, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Commit:
+    """What a version wrote in one tick, before it is committed; every array has one value an entity, read only.
+
+    Entities that the version said had failed are left out: they are restored.
+    """
+
+    module: str
+    version: Version
+    tick: int
+    """The number of the tick."""
+    dt: float
+    """Its seconds."""
+    ids: NDArray[np.int64]
+    before: Mapping[str, NDArray[Any]]
+    """Every column of the version's schema, as the last commit left it."""
+    after: Mapping[str, NDArray[Any]]
+    """The same columns as they are to be committed, the schema's rules kept; constant ones are those of `before`."""
+
+    @property
+    def size(self) -> int:
+        """The number of entities, at least one."""
+        return len(self.ids)
+
+
+class Validator(Protocol):
+    """Says whether what a version wrote may be committed: called for each version and tick, over whole columns.
+
+    It runs in the engine's process, so its time is the tick's. Arrays are views of the engine's memory, valid for the
+    call. Example, a whole plugin::
+
+        class NoneIsLost:
+            def refuse(self, commit):
+                if commit.module != "bank":
+                    return None
+                change = commit.after["balance"].sum() - commit.before["balance"].sum()
+                return f"{change} came from nowhere" if change else None
+
+        @hookimpl
+        def grove_register_validators():
+            return {"none-is-lost": NoneIsLost}
+    """
+
+    def refuse(self, commit: Commit) -> str | None:
+        """Return in a sentence what is wrong, or None. A sentence is a fault: nothing of the tick is committed."""
+        ...
+
+
 class Worker(Protocol):
     """The engine's end of a running version. `pidfd` turns readable when it died, `output` when it printed."""
 

@@ -18,7 +18,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from grove_core.base.records import VersionRecord
-    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Migrator, Router
+    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Migrator, Router, Validator
 
 PROJECT = "grove_core"
 GROUP = "grove_core.plugins"
@@ -65,6 +65,11 @@ def grove_register_holds() -> Mapping[str, Callable[..., Hold]]:  # type: ignore
 @hookspec
 def grove_register_fault_policies() -> Mapping[str, Callable[..., FaultPolicy]]:  # type: ignore[empty-body]
     """Return name -> factory of fault policies. Options of the setting `fault_policy` become arguments."""
+
+
+@hookspec
+def grove_register_validators() -> Mapping[str, Callable[..., Validator]]:  # type: ignore[empty-body]
+    """Return name -> factory of validators. The setting `validators` lists those in force, in their order."""
 
 
 @hookspec

@@ -22,6 +22,7 @@ class PartKind(StrEnum):
     GC_POLICY = "gc_policy"
     HOLD = "hold"
     FAULT_POLICY = "fault_policy"
+    VALIDATOR = "validator"
     ISOLATION = "isolation"
 
     @property

@@ -30,6 +30,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fault_policy: Choice = Choice("immediate")
     isolation: Choice = Choice("process")
     holds: tuple[str, ...] = ("stable",)
+    validators: tuple[Choice, ...] = ()
+    """Asked in this order whether what a version wrote may be committed."""
     memory: MemoryKind = MemoryKind.MEMFD
     """What columns lie in: `memfd`, or `file` where the system has none."""
     tick_deadline_ms: float = 250.0
@@ -42,11 +44,18 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What each version may take, unless other limits are given when it is loaded."""
     max_entities: int = 1 << 24
     """The largest population of one version. Address space is reserved for it, no memory."""
+    keep_generations: int = 0
+    """How many older states of each module are kept, besides the two that are always there."""
+    generation_interval_seconds: float = 0.0
+    """How far apart these are at least, by the clock; 0: one before every tick."""
 
     def __post_init__(self) -> None:
         for name in ("tick_deadline_ms", "load_deadline_seconds", "idle_deadline_seconds", "max_entities"):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name} must be above 0, not {getattr(self, name)!r}")
+        for name in ("keep_generations", "generation_interval_seconds"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise SettingsError(f"{name} must be finite and at least 0, not {getattr(self, name)!r}")
         try:
             MemoryKind(self.memory)
         except ValueError as error:

@@ -15,7 +15,9 @@ from grove_core.base.records import FaultKind
 from grove_core.runtime.asks import Ask, Problem
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import refuse_alive, rows_of
+from grove_core.runtime.mending import mend
 from grove_core.runtime.split import despawn, spawn
+from grove_core.runtime.validators import refusal
 from grove_core.wire.messages import Spawned, Ticked
 
 
@@ -34,12 +36,16 @@ class Effects:
 NOTHING = Effects(np.empty(0, np.int64), (), np.empty(0, np.int64), ())
 
 
-def validate(order: Ask, number: int, claimed: list[NDArray[np.int64]]) -> Effects | Problem:
+def validate(
+    context: Context, order: Ask, number: int, dt: float, claimed: list[NDArray[np.int64]]
+) -> Effects | Problem:
     """Check a reply and the columns that were written; nothing is changed.
 
     Args:
+        context: the engine's parts, its validators among them.
         order: what was asked, and the reply.
         number: the tick.
+        dt: its seconds.
         claimed: ids for newborn of this module that replies before this one chose; this one's are added.
     """
     reply, loaded = order.reply, order.loaded
@@ -64,6 +70,8 @@ def validate(order: Ask, number: int, claimed: list[NDArray[np.int64]]) -> Effec
             broken = spec.column.broken_rule(values[kept])
         if broken:
             return Problem(FaultKind.RULE, f"its column {spec.name} {broken}")
+    if context.validators and (sentence := refusal(context, order, number, dt, effects.failed)):
+        return Problem(FaultKind.RULE, sentence)
     return effects
 
 
@@ -73,6 +81,7 @@ def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
     assert reply is not None
     failed = len(effects.failed)
     if failed:
+        mend(context, state, loaded, effects.failed, tick)
         loaded.generations.of(tick).restore_rows(loaded.table, effects.failed)
         context.emit(
             EventKind.ENTITIES_FAILED,

@@ -16,6 +16,7 @@ from grove_core.parts.plugins import Catalogue, PartKind
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.injecting import FaultPlan
 from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
+from grove_core.runtime.validators import ChosenValidator, choose_validators
 
 EVENTS = 10_000
 """How many events an engine remembers."""
@@ -32,6 +33,8 @@ TROUBLE = frozenset(
         EventKind.PINS_DROPPED,
         EventKind.ENTITIES_FAILED,
         EventKind.CATCH_UP_SKIPPED,
+        EventKind.BAD_GENERATION,
+        EventKind.GENERATION_MISSED,
         EventKind.MEMORY_ABANDONED,
         EventKind.PLUGIN_FAILED,
     }
@@ -72,6 +75,7 @@ class Context:
         self.fault_plan = FaultPlan()
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
         self.migrators: tuple[ChosenMigrator, ...] = choose_migrators(catalogue, settings.migrators)
+        self.validators: list[ChosenValidator] = choose_validators(catalogue, settings.validators)
         self.fault_policy: FaultPolicy = self._make(PartKind.FAULT_POLICY, settings.fault_policy)
         self.reviewing = self.fault_policy if isinstance(self.fault_policy, ReviewingPolicy) else None
         """The same, where it has a say about failed entities, and has not failed itself."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from grove_core.author.schema import ID
 from grove_core.base.errors import DuplicateEntity, OutOfMemory, UnknownEntity
+from grove_core.memory.generations import Snapshot
 from grove_core.memory.table import Table
 from grove_core.runtime.state import LoadedVersion, ModuleState
 
@@ -16,8 +17,8 @@ FEW = 16
 """Up to so many ids are looked up by comparing each with the whole column."""
 
 
-def rows_of(table: Table, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each of `ids` its row in the table, or -1."""
+def rows_of(table: Table | Snapshot, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each of `ids` its row in the table, or in a generation of it, or -1."""
     column = table[ID]
     found = np.full(len(ids), -1, np.int64)
     if not len(column) or not len(ids):

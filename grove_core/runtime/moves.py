@@ -26,7 +26,7 @@ from grove_core.migration.plan import Absent, Hop, passing
 from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.adoption import give_up, has_let_go, let_go, plan
-from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState
+from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState, Replacement
 from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED, CarriedNames, Store
 
 
@@ -36,8 +36,8 @@ class Newcomers:
 
     ids: NDArray[np.int64]
     batch: Batch
-    arrival: int = 0
-    origin: int = NEW
+    arrival: int | NDArray[np.int64] = 0
+    origin: int | NDArray[np.int32] = NEW
     pinned: bool | NDArray[np.bool_] = False
 
 
@@ -49,8 +49,9 @@ class Transaction:
         self._appended: dict[Version, int] = {}
         self._removed: dict[Version, list[Rows]] = {}
         self._adoptions: list[Adoption] = []
+        self._replacements: list[Replacement] = []
         self._stores: dict[Version, Store] = {}
-        """The stores that versions have once the adoptions are published."""
+        """The stores that versions have once adoptions and replacements are published."""
 
     def store(self, loaded: LoadedVersion) -> Store:
         """Return the store that a version has after what was noted so far."""
@@ -104,6 +105,15 @@ class Transaction:
         del self._stores[adoption.source], self._stores[adoption.target]
         give_up(adoption, self._state.versions[adoption.source].store)
 
+    def write_anew(self, loaded: LoadedVersion) -> None:
+        """Note that a version goes on with an empty store: what it is to have has to be brought in from here on.
+
+        So rows that get other values never need room beside what they were, and no worker maps where they are written.
+        """
+        given = loaded.store.empty(loaded.schema)
+        self._replacements.append(Replacement(loaded.version, given, loaded.store))
+        self._stores[loaded.version] = given
+
     def commit(self) -> None:
         """Note the intent, and publish it."""
         stores = {
@@ -114,6 +124,7 @@ class Transaction:
             {version: store.table.count + self._appended.get(version, 0) for version, store in stores.items()},
             {version: tuple(rows) for version, rows in self._removed.items()},
             tuple(self._adoptions),
+            tuple(self._replacements),
         )
         settle(self._state)
 
@@ -129,6 +140,8 @@ class Transaction:
             return
         for adoption in self._adoptions:
             give_up(adoption, self._state.versions[adoption.source].store)
+        for replacement in self._replacements:
+            replacement.given.close()
 
 
 def settle(state: ModuleState) -> bool:
@@ -138,6 +151,9 @@ def settle(state: ModuleState) -> bool:
         return False
     for adoption in intent.adoptions:
         _hand_over(state, adoption)
+    for replacement in intent.replacements:
+        state.versions[replacement.version].store = replacement.given
+        replacement.obsolete.close()
     for version, total in intent.totals.items():
         table = state.versions[version].table
         table.count = table.fill_holes(intent.removed.get(version, ()), total)
@@ -278,7 +294,8 @@ def _write(store: Store, rows: Newcomers, start: int, stop: int, written: Iterab
     there = {id(array) for array in written}
     for carried, values in batch.carried.items():
         if carried not in store.carried:
-            store.carry(carried, values)
+            names = store.carry(carried, values)
+            table.rows(names.valid, table.count, start)[...] = False  # what was brought in before these has none
     copy(table.rows(ID, start, stop), rows.ids)
     table.rows(ARRIVAL, start, stop)[...] = rows.arrival
     table.rows(ORIGIN, start, stop)[...] = rows.origin

@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from grove_core.base.errors import GroveError
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport
@@ -15,6 +17,7 @@ from grove_core.runtime.breaker import opened
 from grove_core.runtime.commit import Effects, apply, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import restart
+from grove_core.runtime.mending import mend
 from grove_core.runtime.roles import pause, settle_roles
 from grove_core.runtime.rollback import Recovered, go_back, tell
 from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
@@ -50,14 +53,16 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     if not end_worker(loaded):
         leave_memory(context, state, loaded)  # what its worker could write is restored below
     snapshot = loaded.generations.of(recovery.number)
+    mended = ""
     if snapshot.tick == recovery.number and order.stop > order.start:
+        mended = mend(context, state, loaded, np.arange(order.start, order.stop), recovery.number)
         snapshot.restore(loaded.table, order.start, order.stop)
     loaded.meter.lose(order.stop - order.start)
     fault = Fault(
         state.name,
         loaded.version,
         problem.kind,
-        problem.message,
+        f"{problem.message}; {mended}" if mended else problem.message,
         recovery.number,
         order.stop - order.start,
         problem.traceback,
@@ -186,7 +191,7 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
         order = Ask(state, loaded, start, stop)
         send(context, order, recovery.number, recovery.dt, catching_up=True)
         gather(context, [order])
-        effects = validate(order, recovery.number, [])
+        effects = validate(context, order, recovery.number, recovery.dt, [])
         if isinstance(effects, Problem):
             fault, ms = contain(context, order, effects, recovery)
             recover(context, order, fault, ms, recovery)

@@ -92,7 +92,7 @@ def go_back(
         clock = now
 
     reloaded = target not in state.versions
-    goal = _reload(context, state, target) if reloaded else state.versions[target]
+    goal = reload(context, state, target) if reloaded else state.versions[target]
     if goal.worker is None:
         restart(context, state, goal)
     step("reload")
@@ -105,7 +105,7 @@ def go_back(
     for source, hops, count in moved:
         record(state, source.version, hops, count, cause, context.clock.now(), decided)
     step("restore")
-    _redirect(context, state, sources, target, fault)
+    redirect(context, state, sources, target, fault)
     if pins:
         context.emit(EventKind.PINS_DROPPED, state.name, target, entities=pins)
     step("redirect")
@@ -155,9 +155,8 @@ def go_back_by_hand(
     Raises:
         GroveError: nothing moved.
     """
-    if not limit_ms > 0:
-        raise InvalidInput(f"max_downtime_ms is {limit_ms!r}; it must be above 0", module=state.name)
-    target = _known(state, requirement)
+    refuse_limit(state, limit_ms)
+    target = known(state, requirement)
     sources = [loaded for loaded in state.ordered if loaded.version != target]
     recovered = go_back(context, state, sources, target, None, MoveCause.ROLLBACK, 0.0)
     release(context, state, target)
@@ -168,8 +167,16 @@ def go_back_by_hand(
     return report
 
 
+def refuse_limit(state: ModuleState, limit_ms: float) -> None:
+    """Refuse a limit that nothing could keep."""
+    if not limit_ms > 0:
+        raise InvalidInput(f"max_downtime_ms is {limit_ms!r}; it must be above 0", module=state.name)
+
+
 def tell(context: Context, report: RollbackReport) -> None:
     """Log a rollback that is finished."""
+    restored = report.restored
+    what = () if restored is None else ("generation", "since", "restored", "born", "gone", "document")
     context.emit(
         EventKind.ROLLED_BACK,
         report.module,
@@ -180,10 +187,11 @@ def tell(context: Context, report: RollbackReport) -> None:
         rollback_ms=round(report.rollback_ms, 3),
         downtime_ms=None if report.downtime_ms is None else round(report.downtime_ms, 3),
         within_limit=report.within_limit,
+        **{name: getattr(restored, name) for name in what},
     )
 
 
-def _known(state: ModuleState, requirement: Requirement) -> Version:
+def known(state: ModuleState, requirement: Requirement) -> Version:
     """Find a version that is loaded, else the highest that was."""
     if not matching(requirement, state.versions):
         was_loaded = matching(requirement, state.configs)
@@ -192,8 +200,15 @@ def _known(state: ModuleState, requirement: Requirement) -> Version:
     return state.resolve(requirement).version
 
 
-def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVersion:
-    """Load a version again. What cannot read the document of a later one goes on from the last of its own."""
+def reload(context: Context, state: ModuleState, target: Version, document: bytes | None = None) -> LoadedVersion:
+    """Load a version again. What cannot read the document of a later one goes on from the last of its own.
+
+    Args:
+        context: the engine's parts.
+        state: the module.
+        target: was loaded before.
+        document: one of its own to start from; None for stable's.
+    """
     description = state.descriptions.get(target)
     if description is None:
         raise UnknownVersion(
@@ -202,16 +217,16 @@ def _reload(context: Context, state: ModuleState, target: Version) -> LoadedVers
     stable, config, own = state.stable, state.configs.get(target, {}), state.documents.get(target)
     limits = state.limits.get(target)
     try:
-        return load(context, state, description.record, config, None, limits=limits)
+        return load(context, state, description.record, config, None, document, limits)
     except (MigrationRefused, LoadFailed):
-        if own is None:
+        if own is None or document is not None:
             raise
         return load(context, state, description.record, config, None, own, limits)
     finally:
         state.stable = stable
 
 
-def _redirect(
+def redirect(
     context: Context,
     state: ModuleState,
     sources: Sequence[LoadedVersion],

@@ -24,6 +24,7 @@ from grove_core.parts.contracts import GcPolicy, Retry, Router, Worker
 from grove_core.parts.discovery import resolve_loaded
 from grove_core.routing.shares import salt
 from grove_core.runtime.meter import Meter
+from grove_core.runtime.past import Past
 from grove_core.runtime.store import Store
 from grove_core.wire.messages import Introduced
 
@@ -116,6 +117,17 @@ class Adoption:
 
 
 @dataclass(frozen=True)
+class Replacement:
+    """A version goes on with another store, in which all of its rows were written anew."""
+
+    version: Version
+    given: Store
+    """What it has afterwards; its rows are counted by the intent."""
+    obsolete: Store
+    """What it had until now."""
+
+
+@dataclass(frozen=True)
 class Intent:
     """Row changes that were decided: for each version, its rows in all once appended, and those to be removed.
 
@@ -125,6 +137,7 @@ class Intent:
     totals: Mapping[Version, int]
     removed: Mapping[Version, tuple[Rows, ...]]
     adoptions: tuple[Adoption, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
 
 
 class ModuleState:
@@ -162,6 +175,8 @@ class ModuleState:
         """The versions that failed too often, and were not loaded by anybody since."""
         self.retries: dict[Version, Retry] = {}
         """How each of them is tried again."""
+        self.past = Past()
+        """Older states of it, where the settings keep some."""
 
     def resolve(self, requirement: Requirement) -> LoadedVersion:
         """Return the loaded version that fits.

@@ -15,6 +15,7 @@ from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect
 from grove_core.runtime.commit import Effects, apply, end_and_bear, validate
 from grove_core.runtime.context import Context
+from grove_core.runtime.keeping import keep
 from grove_core.runtime.moves import settle
 from grove_core.runtime.restore import Recovery, contain, recover, take_back
 from grove_core.runtime.review import review
@@ -31,6 +32,8 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     running = [state for state in states if state.condition is Condition.RUNNING]
     clock = _Stages()
     checkpoint(running, number)
+    if context.settings.keep_generations:
+        keep(context, running, number)
     clock.ended(Stage.CHECKPOINT)
     asks, silent = _orders(running)
     try:
@@ -105,7 +108,8 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
     claimed: dict[str, list[NDArray[np.int64]]] = {}
     bad = []
     for order in orders:
-        effects: Effects | Problem = validate(order, recovery.number, claimed.setdefault(order.state.name, []))
+        mine = claimed.setdefault(order.state.name, [])
+        effects: Effects | Problem = validate(context, order, recovery.number, recovery.dt, mine)
         if isinstance(effects, Problem):
             bad.append((order, *contain(context, order, effects, recovery)))
         else:

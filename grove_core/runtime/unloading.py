@@ -147,6 +147,7 @@ def close_all(context: Context, states: Iterable[ModuleState]) -> None:
     for state in states:
         for loaded in state.ordered:
             discard(context, state, loaded)
+        state.past.close()
 
 
 def _shut_down(worker: Worker, timeout: float) -> None:

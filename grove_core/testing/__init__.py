@@ -4,6 +4,7 @@ from grove_core.testing.isolations import IsolationConformance
 from grove_core.testing.migrators import MigratorConformance, endpoint
 from grove_core.testing.policies import FaultPolicyConformance, GcPolicyConformance, HoldConformance
 from grove_core.testing.routers import RouterConformance
+from grove_core.testing.validators import ValidatorConformance, commit
 from grove_core.testing.versions import write_version
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "IsolationConformance",
     "MigratorConformance",
     "RouterConformance",
+    "ValidatorConformance",
+    "commit",
     "endpoint",
     "write_version",
 ]

@@ -15,6 +15,7 @@ from grove_core.testing import (
     IsolationConformance,
     MigratorConformance,
     RouterConformance,
+    ValidatorConformance,
 )
 
 CATALOGUE = Catalogue(make_plugin_manager()[0])
@@ -24,9 +25,12 @@ SUITES: dict[PartKind, type[Any]] = {
     PartKind.GC_POLICY: GcPolicyConformance,
     PartKind.HOLD: HoldConformance,
     PartKind.FAULT_POLICY: FaultPolicyConformance,
+    PartKind.VALIDATOR: ValidatorConformance,
     PartKind.ISOLATION: IsolationConformance,
 }
 EXACT = {"quota"}
+OPTIONS: dict[str, dict[str, Any]] = {"bounded_change": {"per_second": {"x": 1.0, "w": 0}}}
+"""Of the parts that cannot be made without."""
 OPTIONAL = {PartKind.MIGRATOR}
 """Kinds of which there may be none."""
 
@@ -37,10 +41,10 @@ def accepted(self: Any) -> Any:
 
 
 def maker(kind: PartKind, name: str) -> Callable[..., Any]:
-    """Return a `make` that makes the part as the engine does, and without options."""
+    """Return a `make` that makes the part as the engine does, without options where it can be."""
     if kind is PartKind.GC_POLICY:
         return lambda self, threshold: CATALOGUE.make(kind, name, {"unused_threshold_seconds": threshold})
-    return lambda self: CATALOGUE.make(kind, name, {})
+    return lambda self: CATALOGUE.make(kind, name, OPTIONS.get(name, {}))
 
 
 def suite(kind: PartKind, name: str) -> type[Any]:

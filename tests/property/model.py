@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 
@@ -108,6 +108,8 @@ class Module:
     paused: bool = False
     moved: int = 0
     """Entities that changed their version, in all."""
+    kept: dict[int, dict[int, Row]] = field(default_factory=dict)
+    """The latest generations: the number of a tick -> every row as it was before."""
 
     def in_version(self, version: int) -> list[int]:
         """Return the ids in a version."""
@@ -202,6 +204,27 @@ class Module:
         for version in sources:
             if self.loaded[version].noticed:
                 del self.loaded[version]
+
+    def rollback_to(self, number: int, target: int, *, undo: bool) -> None:
+        """Go back to a version by hand, with the values of a generation; undo births and deaths since, or keep them."""
+        then = {each: replace(row) for each, row in self.kept[number].items()}
+        for each, row in then.items():
+            now = self.rows.get(each)
+            row.move(target)
+            row.pinned = now is not None and now.version == target and now.pinned
+            row.came = None if now is None else now.came if now.version == target else (now.version, "rollback")
+            self.moved += now is not None and now.version != target
+        born = {each: row for each, row in self.rows.items() if each not in then}
+        alive = then if undo else {each: row for each, row in then.items() if each in self.rows}
+        self.rows = alive | ({} if undo else born)
+        self.rollback(target)
+
+    def keep(self, number: int, most: int) -> None:
+        """Keep a generation before a tick."""
+        if self.loaded and not self.paused:
+            self.kept[number] = {each: replace(row) for each, row in self.rows.items()}
+            while len(self.kept) > most:
+                del self.kept[min(self.kept)]
 
     def tick(self) -> list[int]:
         """Advance by one tick; return the versions that faulted, once for each fault."""

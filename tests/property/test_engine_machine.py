@@ -21,8 +21,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from grove_core import DebugEngine, GroveError, ManualClock, Settings
-from grove_core.base.errors import AlreadyLoaded, UnknownVersion, UnloadRefused
+from grove_core import DebugEngine, GroveError, ManualClock, Settings, Since
+from grove_core.base.errors import AlreadyLoaded, UnknownGeneration, UnknownVersion, UnloadRefused
 from grove_core.base.records import MigrationRecord
 
 from .ledger import COLUMNS, LEDGER, SOURCES
@@ -31,7 +31,8 @@ from .watching import kill, mapped_by, outcome, values_of
 
 Engine = DebugEngine
 DT = 0.25
-SETTINGS = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_entities=1 << 12)
+KEPT = 2
+SETTINGS = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_entities=1 << 12, keep_generations=KEPT)
 
 INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 IDS = st.lists(
@@ -60,6 +61,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine = open_engine()
         self.model = Module()
         self.recorded: list[Callable[[Engine], Any]] = []
+        self.number = 0
 
     def do(self, step: Callable[[Engine], Any]) -> Any:
         """Take a step that can be taken again by another engine."""
@@ -233,6 +235,8 @@ class EngineMachine(RuleBasedStateMachine):
         for _ in range(times):
             report = self.do(lambda engine: engine.tick(DT))
             population, paused = len(self.model.rows), self.model.paused
+            self.number += 1
+            self.model.keep(self.number, KEPT)
             faults = self.model.tick()
             assert Counter(fault.version.major for fault in report.faults) == Counter(faults)
             lost = paused or self.model.paused
@@ -254,6 +258,29 @@ class EngineMachine(RuleBasedStateMachine):
         assert report.reloaded == reloaded
         assert report.entities == len(self.model.rows) - len(self.model.in_version(version))
         self.model.rollback(version)
+
+    @precondition(lambda self: self.model.loaded)
+    @rule(version=VERSIONS, pick=st.integers(0, KEPT), since=st.sampled_from(Since))
+    def roll_back_to_a_generation(self, version: int, pick: int, since: Since) -> None:
+        def step(engine: Engine) -> Any:
+            return engine.rollback(LEDGER, version, 60_000.0, generation=number, since=since)
+
+        kept = sorted(self.model.kept)
+        number = kept[pick] if pick < len(kept) else self.number + 1
+        if number > self.number or version not in self.model.known:
+            with pytest.raises(UnknownGeneration if number > self.number else UnknownVersion):
+                self.do(step)
+            return
+        then, now = self.model.kept[number].keys(), self.model.rows.keys()
+        restored, born, gone = then & now, now - then, then - now
+        elsewhere = {each for each in born if self.model.rows[each].version != version}
+        report = self.do(step)
+        told = report.restored
+        assert (set(told.restored_ids), set(told.born_ids), set(told.gone_ids)) == (restored, born, gone)
+        assert (told.restored, told.born, told.gone) == (len(restored), len(born), len(gone))
+        assert (told.generation, told.since, told.document) == (number, since, False)
+        assert report.entities == len(restored) + len(gone if since is Since.UNDO else elsewhere)
+        self.model.rollback_to(number, version, undo=since is Since.UNDO)
 
     @precondition(lambda self: len(self.model.loaded) > 1)
     @rule(pair=st.tuples(VERSIONS, VERSIONS))
@@ -295,6 +322,14 @@ class EngineMachine(RuleBasedStateMachine):
         for version in self.model.loaded:
             expected = {each: row.shown(version) for each, row in self.model.rows.items()}
             assert values_of(self.engine, version) == expected
+
+    @invariant()
+    def generations_are_listed(self) -> None:
+        told = self.engine.generations(LEDGER) if self.model.loaded else []
+        assert [each.number for each in told] == sorted(self.model.kept)
+        for each in told:
+            counts = Counter(row.version for row in self.model.kept[each.number].values())
+            assert {version.major: count for version, count in each.entities.items() if count} == counts
 
     @invariant()
     def every_place_is_explained(self) -> None:

@@ -203,6 +203,80 @@ def test_an_interruption_before_any_line_of_a_commit_changes_nothing_or_everythi
             assert seen(state) == (before if nothing else after)
 
 
+def anew(state: ModuleState) -> Transaction:
+    """Version 2 is written anew: its even rows stay, turned round; some of version 1's come, those of version 3 go."""
+    state.split_number += 1
+    transaction, one, two, three = Transaction(state), *(state.versions[version] for version in VERSIONS)
+    transaction.write_anew(two)
+    stay = np.arange(0, two.count, 2)[::-1]
+    transaction.bring_in(two, Newcomers(two.table[ID][stay], moves.extract(two, stay), 7, 0, np.ones(len(stay), bool)))
+    move(transaction, state, one, np.array([0, 2, 3]), two, pinned=False)
+    transaction.take_out(three, slice(0, three.count))
+    return transaction
+
+
+def test_a_version_that_is_written_anew_is_so_in_all_or_not_at_all() -> None:
+    at, outcomes = 0, set()
+    while True:
+        with world(8, 9, 4) as state:
+            prepared(state, [(V1, V2, [0, 1])]).commit()  # they carry something
+            before, obsolete = seen(state), state.versions[V2].store
+            transaction = anew(state)
+            assert seen(state) == before
+            if not interrupted(transaction.commit, at):
+                after = seen(state)
+                assert obsolete.arena.bytes == 0
+                break
+            settle(state)
+            outcomes.add((at, seen(state) == before))
+            if seen(state) != before:
+                last = seen(state)
+            else:
+                transaction.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+                assert state.versions[V2].store is obsolete
+        at += 1
+    assert {nothing for _, nothing in outcomes} == {True, False}
+    assert last == after
+    noted = min(at for at, nothing in outcomes if not nothing)
+    assert all(nothing == (at < noted) for at, nothing in outcomes)
+    assert {version: sum(row[0] == version for row in after.values()) for version in VERSIONS} == {V1: 3, V2: 9, V3: 0}
+    stayed = [one for one, row in after.items() if row[0] == V2 and row[1][PINNED] == b"\x01"]
+    assert len(stayed) == 6
+    for one in stayed:
+        assert {name: after[one][1][name] for name in SCHEMAS[V2].names} == {
+            name: before[one][1][name] for name in SCHEMAS[V2].names
+        }
+        assert after[one][2] == before[one][2]
+
+
+def test_a_version_that_cannot_be_written_anew_keeps_what_it_has() -> None:
+    with world(150, 100, 0) as state:
+        before, store = seen(state), state.versions[V2].store
+        made = []
+        with pytest.raises(OutOfMemory), Transaction(state) as transaction:
+            transaction.write_anew(state.versions[V2])
+            made.append(transaction.store(state.versions[V2]))
+            for _ in range(2):
+                move(transaction, state, state.versions[V1], np.arange(150), state.versions[V2])
+        assert seen(state) == before and state.versions[V2].store is store
+        assert made[0].arena.bytes == 0
+
+
+def test_who_comes_first_with_a_change_carries_nothing_of_who_comes_last() -> None:
+    with world(1, 5, 5) as state:
+        target = state.versions[V1]
+        arena = target.store.arena
+        arena.reserve(20)
+        stale = arena.allocate([np.dtype("?")] * 20)
+        for slot in stale:
+            arena.array(slot)[:20] = True  # as memory is that was given up
+        arena.free(stale)
+        prepared(state, [(V2, V1, [0, 1, 2]), (V3, V1, [3, 4])]).commit()
+        carried = [row[2] for row in seen(state).values() if row[0] == V1]
+        assert len(carried) == 6
+        assert sum(any("heat" in name for name in each) for each in carried) == 2
+
+
 @given(scenes(), st.integers(0, 120), st.integers(0, 120))
 def test_also_if_the_replay_is_interrupted(scene: tuple[list[int], Moves], first: int, second: int) -> None:
     counts, wanted = scene

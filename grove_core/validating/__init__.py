@@ -1,0 +1,1 @@
+"""Level 3: whether what a version wrote may be committed."""
