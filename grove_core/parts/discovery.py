@@ -14,10 +14,11 @@ from pathlib import Path
 import importlib_metadata
 import pluggy
 from importlib_metadata import Distribution, EntryPoint
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from grove_core.base.errors import PluginFailed
 from grove_core.base.records import VersionRecord
+from grove_core.base.showing import brief
 from grove_core.parts.choosing import choose, resolve_loaded
 from grove_core.parts.conflicts import Claim, packages_of, refuse_conflicts
 from grove_core.parts.hookspecs import hookimpl
@@ -128,8 +129,8 @@ def _version(found: Distribution) -> tuple[Version | None, str | None]:
         return None, f"{where} has no Version"
     try:
         return Version(text), None
-    except InvalidVersion:
-        return None, f"{where} has the version {text!r}, which is not of PEP 440's form, such as 1.2.0"
+    except ValueError:
+        return None, f"{where} has the version {brief(text)}, which is not of PEP 440's form, such as 1.2.0"
 
 
 def _entry_error(entry: EntryPoint) -> str | None:

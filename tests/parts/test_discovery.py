@@ -150,6 +150,7 @@ def test_only_entry_points_are_read_of_other_distributions(
         ({"entry_points": "[grove_core.modules]\nledger\n"}, "cannot be read"),
         ({"entry_points": b"[grove_core.modules]\nledger = pkg:\xff\n"}, "cannot be read"),
         ({"metadata": "Metadata-Version: 2.1\nName: grove-ledger\nVersion: next\n"}, "'next'"),
+        ({"metadata": f"Metadata-Version: 2.1\nName: grove-ledger\nVersion: 1.{'9' * 5000}\n"}, "PEP 440"),
         ({"metadata": "Metadata-Version: 2.1\nName: grove-ledger\n"}, "Version"),
         ({"metadata": b"Name: grove-ledger\nVersion: 1.0\nSummary: \xff\n"}, "cannot be read"),
         ({"metadata": ""}, "METADATA"),
