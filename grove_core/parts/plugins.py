@@ -11,6 +11,7 @@ import importlib_metadata
 import pluggy
 
 from grove_core.base.errors import DuplicateName, PluginFailed, UnknownPart
+from grove_core.base.showing import brief
 from grove_core.parts import hookspecs
 
 
@@ -135,7 +136,7 @@ class Catalogue:
             return registered.factory(**options)
         except Exception as error:
             raise PluginFailed(
-                f"the {kind.value} {name!r} cannot be made with {dict(options)!r}: {error}",
+                f"the {kind.value} {name!r} cannot be made with {brief(dict(options))}: {error}",
                 plugin=registered.plugin,
             ) from error
 

@@ -89,6 +89,14 @@ def test_options_that_a_factory_does_not_take_name_the_plugin(options: dict[str,
         catalogue(Routes("mine", Weighted)).make(PartKind.ROUTER, "mine", options)
 
 
+def test_options_that_are_nested_too_deeply_are_told_as_well() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    with pytest.raises(PluginFailed, match=r"cannot be made with an unprintable dict: .*unexpected keyword"):
+        catalogue(Routes("mine", Weighted)).make(PartKind.ROUTER, "mine", deep)
+
+
 def test_a_name_that_two_plugins_register_names_both() -> None:
     class Others(Routes):
         pass
