@@ -190,6 +190,37 @@ def test_a_distribution_without_record_is_sound(package: Package) -> None:
     assert [record.error for record in found(folder)] == [None]
 
 
+@pytest.mark.parametrize(
+    "content", [b"pkg/__init__.py,\xff,\n", b'"' + b"x" * 200_000 + b'",,\n'], ids=["no UTF-8", "a field without end"]
+)
+def test_a_record_that_cannot_be_read_is_told(package: Package, tmp_path: Path, content: bytes) -> None:
+    site = package("ledger", "1.0.0", into=tmp_path / "site")
+    next(site.glob("*.dist-info/RECORD")).write_bytes(content)
+    package("sound", "1.0.0", into=site)
+    broken, sound = found(site)
+    assert sound.error is None
+    assert "RECORD of" in (broken.error or "")
+    assert str(broken.version) == "1.0.0"
+
+
+@pytest.mark.parametrize("name", [".dist-info", "-1.0.dist-info", "Ledger-1.0.DIST-INFO", ".egg-info"])
+@pytest.mark.parametrize("metadata", ["", "Version: 1.0\n", b"Name: \xff\n", None])
+def test_a_folder_that_is_called_otherwise_hides_nobody(
+    package: Package, tmp_path: Path, name: str, metadata: str | bytes | None
+) -> None:
+    site = package("sound", "1.0.0", into=tmp_path / "site")
+    package("ledger", "1.0.0", into=site, metadata=metadata)
+    next(site.glob("grove_ledger*.dist-info")).rename(site / name)
+    records = found(site)
+    assert [record.error for record in records if record.module == "sound"] == [None]
+    assert len(records) <= 2
+
+
+def test_links_in_a_circle_hold_nothing(package: Package, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert len(found(tmp_path / "circle" / "site", package())) == 1
+
+
 def test_one_version_from_two_distributions_is_refused_on_both(package: Package, tmp_path: Path) -> None:
     site = tmp_path / "site"
     package("ledger", "1.0.0", distribution="grove-ledger-one", import_name="one", into=site)

@@ -149,6 +149,23 @@ def test_installed_plugins_are_loaded_and_broken_ones_told(
     assert parts[PartKind.ROUTER, "mine"].entry_point is None, "an object cannot be imported"
 
 
+@pytest.mark.parametrize(
+    "entry_points", [b"[grove_core.plugins]\nx = y:\xff\n", "[grove_core.plugins]\nx\n"], ids=["no UTF-8", "no value"]
+)
+def test_metadata_that_cannot_be_read_is_told_and_the_others_count(
+    package: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, entry_points: str | bytes
+) -> None:
+    monkeypatch.syspath_prepend(str(package(distribution="dist-broken", entry_points=entry_points)))
+    stranger = package(distribution="stranger", entry_points=b"[console_scripts]\nx = y:\xff\n", metadata=b"\xff")
+    (stranger / ".dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(stranger))
+    _, records = make_plugin_manager()
+    (broken,) = [record for record in records if record.error is not None]
+    assert broken.distribution == "dist-broken"
+    assert "entry_points.txt of" in (broken.error or "")
+    assert "grove-core:routing" in {record.name for record in records}
+
+
 def test_two_managers_know_nothing_of_each_other() -> None:
     with_one, without = catalogue(Routes("mine", Weighted)), catalogue()
     assert (PartKind.ROUTER, "mine") in with_one.parts
