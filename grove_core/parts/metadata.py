@@ -9,6 +9,9 @@ from pathlib import Path, PurePath
 
 from importlib_metadata import Distribution, EntryPoint
 
+MOST = 100
+"""So many entry points one distribution may have in a group: all claims are held against each other."""
+
 
 def unshadowed(path: Sequence[str] | None) -> Iterator[tuple[str, Distribution]]:
     """Yield each distribution in these folders once, with its folder; None stands for `sys.path`.
@@ -52,12 +55,16 @@ def entries_of(found: Distribution, group: str) -> list[EntryPoint]:
     """Return a distribution's entry points in a group; only `entry_points.txt` is read.
 
     Raises:
-        ValueError: it names the group, or may, and cannot be read.
+        ValueError: it names the group, or may, and cannot be read; or it has too many.
     """
+    where = f"entry_points.txt of {found.locate_file('')}"
     try:
         text = found.read_text("entry_points.txt") or ""
-        return [entry for entry in found.entry_points if entry.group == group] if group in text else []
+        entries = [entry for entry in found.entry_points if entry.group == group] if group in text else []
     except Exception as error:
         if isinstance(error, UnicodeDecodeError) and group.encode() not in error.object:
             return []
-        raise ValueError(f"entry_points.txt of {found.locate_file('')} cannot be read: {error}") from error
+        raise ValueError(f"{where} cannot be read: {error}") from error
+    if len(entries) > MOST:
+        raise ValueError(f"{where} has {len(entries)} entry points in the group {group}; {MOST} are the most")
+    return entries
