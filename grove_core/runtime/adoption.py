@@ -143,12 +143,12 @@ def has_let_go(loaded: LoadedVersion) -> bool:
     if worker is None:  # its death was made sure of when it was given up
         return True
     end = time.monotonic() + RELEASE_SECONDS
-    try:
-        while not isinstance(worker.receive(max(0.0, end - time.monotonic())), Mapped):
+    with contextlib.suppress(WorkerError):
+        while (left := end - time.monotonic()) > 0:  # one that says ever more is not waited for longer than a mute one
+            if isinstance(worker.receive(left), Mapped):
+                return True
             loaded.idle_asked = False  # only a late answer to that question can lie before it
-    except WorkerError:
-        return worker.kill()
-    return True
+    return worker.kill()
 
 
 def _slots_by_array(rows: Batch, store: Store) -> dict[int, Slot]:
