@@ -125,6 +125,8 @@ def introduce(
         )
     )
     answer = _answer(worker, deadline, "imported", Introduced)
+    if answer.protocol != PROTOCOL:
+        raise ProtocolError(f"it speaks protocol {answer.protocol}, the engine {PROTOCOL}: two versions of grove-core")
     return Description(record, Schema.of(answer.specs), answer)
 
 
