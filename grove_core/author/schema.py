@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from grove_core.base.errors import InvalidColumns, SchemaError
+from grove_core.base.showing import brief
 
 Scalar = bool | int | float
 Array = NDArray[Any]
@@ -21,7 +23,9 @@ ID = "id"
 ID_DTYPE = np.dtype("<i8")
 KINDS = "biuf"
 """The numpy kinds a column may have: booleans, integers and floats of 1 to 8 bytes."""
-RESERVED = frozenset({ID, "constant", "of", "own", "spawn", "despawn", "fail"})
+DTYPE = re.compile(r"[<>=|]?[A-Za-z_?]+[0-9]{0,3}")
+"""How one number's dtype is written. numpy reads far more, and some of that ends the process: "m8[s/0]"."""
+RESERVED = frozenset({ID, "constant", "of", "own", "spawn", "despawn", "fail", "self"})
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -88,7 +92,7 @@ class Schema:
         SchemaError: a reserved or unusable name, an unknown dtype, or rules its default breaks.
     """
 
-    def __init__(self, *, constant: Iterable[str] = (), **columns: str | Column) -> None:
+    def __init__(self, /, *, constant: Iterable[str] = (), **columns: str | Column) -> None:
         fixed = {constant} if isinstance(constant, str) else set(constant)
         if unknown := sorted(fixed - columns.keys()):
             raise SchemaError(f"constant names columns that the schema lacks: {', '.join(unknown)}")
@@ -180,6 +184,17 @@ def as_ids(values: ArrayLike) -> NDArray[np.int64]:
     return np.atleast_1d(given).astype(ID_DTYPE)
 
 
+def read_dtype(given: object) -> np.dtype[Any] | None:
+    """Return what numpy calls so, in this machine's byte order; None where no dtype is called so."""
+    if given is None or (isinstance(given, str) and not DTYPE.fullmatch(given)):
+        return None
+    try:
+        dtype: np.dtype[Any] = np.dtype(given).newbyteorder("=")  # type: ignore[call-overload]
+    except Exception:  # numpy has an error of another kind for each way to misspell one
+        return None
+    return dtype
+
+
 def _checked(name: str, column: str | Column) -> Column:
     if name in RESERVED or name.startswith("_") or not name.isidentifier():
         raise SchemaError(
@@ -190,10 +205,9 @@ def _checked(name: str, column: str | Column) -> Column:
         column = Column(column)
     if not isinstance(column, Column):
         raise SchemaError(f"column {name!r} must be a dtype or a Column, not {column!r}")
-    try:
-        dtype = np.dtype(column.dtype).newbyteorder("=")
-    except TypeError:
-        raise SchemaError(f"column {name!r} has the unknown dtype {column.dtype!r}") from None
+    dtype = read_dtype(column.dtype)
+    if dtype is None:
+        raise SchemaError(f"column {name!r} has the unknown dtype {column.dtype!r}")
     if dtype.kind not in KINDS or dtype.itemsize > 8:
         raise SchemaError(f"column {name!r} has the dtype {column.dtype!r}; use a bool, int or float up to 8 bytes")
     column = msgspec.structs.replace(column, dtype=dtype.str)
@@ -204,8 +218,13 @@ def _checked(name: str, column: str | Column) -> Column:
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
-        raise SchemaError(f"column {name!r}: {dtype.name} cannot hold the default {column.default!r}")
-    if broken := column.broken_rule(held):
+        raise SchemaError(f"column {name!r}: {dtype.name} cannot hold the default {brief(column.default)}")
+    try:
+        broken = column.broken_rule(held)
+    except (TypeError, ValueError, OverflowError):
+        bounds = f"{brief(column.low)} and {brief(column.high)}"
+        raise SchemaError(f"column {name!r}: {dtype.name} cannot be held against its bounds {bounds}") from None
+    if broken:
         raise SchemaError(f"column {name!r}: its default {broken}")
     return column
 

@@ -12,6 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from grove_core.base.errors import InvalidRequirement
+from grove_core.base.showing import brief
 
 REMEMBERED = 1024
 """So many requirements are remembered, and for each so many versions that were held against it."""
@@ -30,22 +31,24 @@ def specifier(requirement: Requirement) -> SpecifierSet:
         return SpecifierSet(f"=={requirement}")
     if isinstance(requirement, bool) or not isinstance(requirement, int | str):
         raise _unreadable(requirement)
-    text = str(requirement).strip()
     try:
-        if text.isdecimal():
-            return SpecifierSet(f"=={int(text)}.*")
-        return SpecifierSet(f"=={Version(text)}")
-    except InvalidVersion:
-        pass
-    try:
-        if not text:
-            raise InvalidSpecifier(text)
-        return SpecifierSet(text)
-    except InvalidSpecifier:
+        return _specifier(str(requirement).strip())
+    except ValueError:
         raise InvalidRequirement(
-            f"{requirement!r} is not a version; write a major number (1), an exact version ('2.0.0') "
+            f"{brief(requirement)} is not a version; write a major number (1), an exact version ('2.0.0') "
             f"or a specifier ('>=1.2,<2')"
         ) from None
+
+
+def specifiers(text: str) -> SpecifierSet:
+    """Read specifiers such as "==1.*" or ">=1,<2"; what was read here can be held against any version.
+
+    Raises:
+        ValueError: they are none, or name a number of more digits than Python reads.
+    """
+    read = SpecifierSet(text)
+    _named_versions(read)
+    return read
 
 
 def matching(requirement: Requirement, versions: Iterable[Version]) -> list[Version]:
@@ -66,7 +69,7 @@ def matching(requirement: Requirement, versions: Iterable[Version]) -> list[Vers
 def _fitting(requirement: Requirement) -> Callable[[Version], bool]:
     """Return what tells whether a version fits; to read a requirement takes a hundred times as long as to ask."""
     wanted = specifier(requirement)
-    named = any(Version(part.version.removesuffix(".*")).is_prerelease for part in wanted if part.operator != "===")
+    named = any(version.is_prerelease for version in _named_versions(wanted))
 
     @lru_cache(maxsize=REMEMBERED)
     def fits(version: Version) -> bool:
@@ -81,5 +84,22 @@ def satisfies(version: Version, text: str) -> bool:
     return SpecifierSet(text).contains(version, prereleases=True)
 
 
+def _specifier(text: str) -> SpecifierSet:
+    """Read a requirement's text; ValueError where it is none."""
+    if not text:
+        raise InvalidSpecifier(text)
+    if text.isdecimal():
+        return SpecifierSet(f"=={int(text)}.*")
+    try:
+        return SpecifierSet(f"=={Version(text)}")
+    except InvalidVersion:
+        return specifiers(text)
+
+
+def _named_versions(wanted: SpecifierSet) -> list[Version]:
+    """Return the versions that specifiers name; they are read only here, and ValueError is raised where they cannot."""
+    return [Version(part.version.removesuffix(".*")) for part in wanted if part.operator != "==="]
+
+
 def _unreadable(requirement: object) -> InvalidRequirement:
-    return InvalidRequirement(f"a version is an int or a str, not {requirement!r}")
+    return InvalidRequirement(f"a version is an int or a str, not {brief(requirement)}")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
 from grove_core.base.errors import LensError, NoLensPath, UnknownVersion
-from grove_core.base.versions import satisfies
+from grove_core.base.showing import brief
+from grove_core.base.versions import satisfies, specifiers
 from grove_core.migration.kin import Cell, Kin
 from grove_core.migration.plan import (
     Absent,
@@ -113,10 +113,10 @@ class LensGraph:
         for lens in lenses:
             for side in (lens.source, lens.target):
                 try:
-                    SpecifierSet(side)
-                except InvalidSpecifier:
+                    specifiers(side)
+                except ValueError:
                     raise LensError(
-                        f"the lens {lens.source!r} -> {lens.target!r}: {side!r} is no specifier; "
+                        f"the lens {brief(lens.source)} -> {brief(lens.target)}: {brief(side)} is no specifier; "
                         f"write one such as '==1.*'",
                         module=self.module,
                         version=endpoint.version,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grove_core.author.lens import Add, Cast, Direction, Drop, Lens, MapSpec, Recode, Rename, Scale, Step
-from grove_core.author.schema import KINDS, Scalar, Schema
+from grove_core.author.schema import KINDS, Scalar, Schema, read_dtype
 from grove_core.base.errors import LensError
 from grove_core.migration.conversions import Casting, Conversion, DType, Recoding, Scaling, holds
 from grove_core.migration.plan import (
@@ -209,10 +209,9 @@ def _finite(value: float, what: str, step: Step) -> float:
 
 
 def _dtype(text: str, step: Step) -> DType:
-    try:
-        dtype = np.dtype(text).newbyteorder("=")
-    except TypeError:
-        raise _Misfit(f"{step}: {text!r} is no dtype; write one such as 'f4', 'i8' or '?'") from None
+    dtype = read_dtype(text)
+    if dtype is None:
+        raise _Misfit(f"{step}: {text!r} is no dtype; write one such as 'f4', 'i8' or '?'")
     if dtype.kind not in KINDS or dtype.itemsize > 8:
         raise _Misfit(f"{step}: no column can have the dtype {text!r}; use a bool, int or float up to 8 bytes")
     return dtype

@@ -7,20 +7,20 @@ read of a distribution that has none; what cannot be read becomes a record with 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import importlib_metadata
 import pluggy
 from importlib_metadata import Distribution, EntryPoint
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from grove_core.base.errors import PluginFailed
 from grove_core.base.records import VersionRecord
+from grove_core.base.showing import brief
 from grove_core.parts.choosing import choose, resolve_loaded
 from grove_core.parts.conflicts import Claim, packages_of, refuse_conflicts
 from grove_core.parts.hookspecs import hookimpl
+from grove_core.parts.metadata import entries_of, full_name, unshadowed
 from grove_core.parts.plugins import each_result
 
 __all__ = ["GROUP", "choose", "collect", "grove_discover_versions", "records_in", "resolve_loaded"]
@@ -45,7 +45,7 @@ def records_in(path: Sequence[str] | None) -> list[VersionRecord]:
     """
     # Folders are listed anew: their cached listings go by mtime, too coarse for what was installed just now.
     importlib_metadata.MetadataPathFinder.invalidate_caches()
-    claims = [claim for folder, found in _unshadowed(path) for claim in _claims(found, folder)]
+    claims = [claim for folder, found in unshadowed(path) for claim in _claims(found, None if path is None else folder)]
     return refuse_conflicts(claims)
 
 
@@ -69,38 +69,22 @@ def collect(manager: pluggy.PluginManager) -> tuple[list[VersionRecord], list[Pl
     return refuse_conflicts(claims), failures
 
 
-def _unshadowed(path: Sequence[str] | None) -> Iterator[tuple[str | None, Distribution]]:
-    """Yield each distribution once, with its folder where the path is explicit.
-
-    Two of one name in one folder are both yielded: an interrupted upgrade leaves them, and it is to be told.
-    """
-    owner: dict[str, str] = {}
-    for folder in dict.fromkeys(str(Path(each).resolve()) for each in (sys.path if path is None else path)):
-        for found in Distribution.discover(path=[folder]):
-            # Private, but importlib_metadata's own way to do this: it reads no METADATA.
-            name = str(found._normalized_name)
-            if owner.setdefault(name, folder) == folder:
-                yield (None if path is None else folder), found
-
-
 def _claims(found: Distribution, folder: str | None) -> list[Claim]:
     """Return what one distribution claims; nothing where it has no entry point in the group."""
     location = str(found.locate_file(""))
     path = () if folder is None else (folder,)
     try:
-        text = found.read_text("entry_points.txt") or ""
-        if GROUP not in text:
-            return []
-        entries = [entry for entry in found.entry_points if entry.group == GROUP]
-    except Exception as error:
-        if isinstance(error, UnicodeDecodeError) and GROUP.encode() not in error.object:
-            return []
-        reason = f"entry_points.txt of {location} cannot be read: {error}"
-        return [Claim(VersionRecord(UNREADABLE, None, _name(found), "", location, path, reason))]
+        entries = entries_of(found, GROUP)
+    except ValueError as error:
+        return [Claim(VersionRecord(UNREADABLE, None, full_name(found), "", location, path, str(error)))]
     if not entries:
         return []
-    version, error_text = _version(found)
-    name, packages = _name(found), packages_of(found)
+    name, (version, error_text) = full_name(found), _version(found)
+    packages: frozenset[str] = frozenset()
+    try:
+        packages = packages_of(found)
+    except Exception as error:
+        error_text = error_text or f"RECORD of {location} cannot be read: {type(error).__name__}: {error}"
     return [
         Claim(
             VersionRecord(e.name, version, name, e.value, location, path, _entry_error(e) or error_text),
@@ -108,13 +92,6 @@ def _claims(found: Distribution, folder: str | None) -> list[Claim]:
         )
         for e in entries
     ]
-
-
-def _name(found: Distribution) -> str:
-    try:
-        return str(found.metadata["Name"] or found._normalized_name)
-    except Exception:  # whatever is wrong with METADATA is told by `_version`
-        return str(found._normalized_name)
 
 
 def _version(found: Distribution) -> tuple[Version | None, str | None]:
@@ -128,8 +105,8 @@ def _version(found: Distribution) -> tuple[Version | None, str | None]:
         return None, f"{where} has no Version"
     try:
         return Version(text), None
-    except InvalidVersion:
-        return None, f"{where} has the version {text!r}, which is not of PEP 440's form, such as 1.2.0"
+    except ValueError:
+        return None, f"{where} has the version {brief(text)}, which is not of PEP 440's form, such as 1.2.0"
 
 
 def _entry_error(entry: EntryPoint) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,9 @@ import importlib_metadata
 import pluggy
 
 from grove_core.base.errors import DuplicateName, PluginFailed, UnknownPart
+from grove_core.base.showing import brief
 from grove_core.parts import hookspecs
+from grove_core.parts.metadata import entries_of, full_name, unshadowed
 
 
 class PartKind(StrEnum):
@@ -64,7 +66,7 @@ def make_plugin_manager(
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    records = [_register(manager, entry) for entry in _entry_points()]
+    records = [_register(manager, *each) for each in _installed()]
     for plugin in plugins:
         name = getattr(plugin, "__name__", type(plugin).__name__)
         manager.register(plugin, name=name if manager.get_plugin(name) is None else f"{name}#{id(plugin):x}")
@@ -136,17 +138,27 @@ class Catalogue:
             return registered.factory(**options)
         except Exception as error:
             raise PluginFailed(
-                f"the {kind.value} {name!r} cannot be made with {dict(options)!r}: {error}",
+                f"the {kind.value} {name!r} cannot be made with {brief(dict(options))}: {error}",
                 plugin=registered.plugin,
             ) from error
 
 
-def _entry_points() -> list[importlib_metadata.EntryPoint]:
-    return sorted(importlib_metadata.entry_points(group=hookspecs.GROUP), key=lambda entry: entry.name)
+def _installed() -> Iterator[tuple[str, importlib_metadata.EntryPoint | ValueError]]:
+    """Yield the entry points of installed plugins by name, each with its distribution; or why they cannot be told."""
+    entries: list[tuple[str, importlib_metadata.EntryPoint]] = []
+    for _, found in unshadowed(None):
+        try:
+            entries += [(full_name(found), entry) for entry in entries_of(found, hookspecs.GROUP)]
+        except ValueError as error:
+            yield full_name(found), error
+    yield from sorted(entries, key=lambda each: each[1].name)
 
 
-def _register(manager: pluggy.PluginManager, entry: importlib_metadata.EntryPoint) -> PluginRecord:
-    distribution = entry.dist.name if entry.dist else "unknown"
+def _register(
+    manager: pluggy.PluginManager, distribution: str, entry: importlib_metadata.EntryPoint | ValueError
+) -> PluginRecord:
+    if isinstance(entry, ValueError):
+        return PluginRecord(distribution, distribution, "", str(entry))
     name = f"{distribution}:{entry.name}"
     try:
         manager.register(entry.load(), name=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,21 @@ import msgspec
 
 from grove_core.base.errors import InvalidInput, SettingsError
 from grove_core.base.limits import Limits
+from grove_core.base.showing import brief
 from grove_core.base.ways import MemoryKind
+
+LARGEST = 16 * 1024
+"""The largest settings file, in bytes. What tomllib needs for a name of many parts, a.b.c, grows with their square."""
+MOST: Mapping[str, int] = {
+    "tick_deadline_ms": 10**9,
+    "load_deadline_seconds": 10**6,
+    "idle_deadline_seconds": 10**6,
+    "max_entities": 1 << 40,
+}
+"""The highest values of numbers, which are above 0: eleven days are the longest that the system can wait."""
+
+MOST_OR_NONE: Mapping[str, int] = {"keep_generations": 10**6, "generation_interval_seconds": 10**9}
+"""The highest values of numbers that may be 0."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -50,12 +65,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far apart these are at least, by the clock; 0: one before every tick."""
 
     def __post_init__(self) -> None:
-        for name in ("tick_deadline_ms", "load_deadline_seconds", "idle_deadline_seconds", "max_entities"):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"{name} must be above 0, not {getattr(self, name)!r}")
-        for name in ("keep_generations", "generation_interval_seconds"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise SettingsError(f"{name} must be finite and at least 0, not {getattr(self, name)!r}")
+        for name, most in MOST.items():
+            value = getattr(self, name)
+            if not 0 < value <= most:
+                raise SettingsError(f"{name} must be above 0 and at most {most}, not {brief(value)}")
+        for name, most in MOST_OR_NONE.items():
+            value = getattr(self, name)
+            if not 0 <= value <= most:
+                raise SettingsError(f"{name} must be from 0 to {most}, not {brief(value)}")
         try:
             MemoryKind(self.memory)
         except ValueError as error:
@@ -72,8 +89,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             SettingsError: the file cannot be read or parsed, or a value does not fit; with its path.
         """
         try:
-            document = tomllib.loads(Path(path).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            document = tomllib.loads(_text(path))
+        except RecursionError as error:
+            raise SettingsError(f"{path}: it is nested too deeply") from error
+        except (OSError, ValueError) as error:  # ValueError: also a number of more digits than Python reads
             raise SettingsError(f"{path}: {error}") from error
         table = document.get("grove", {})
         if not isinstance(table, dict):
@@ -83,6 +102,19 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return msgspec.convert({key: _value(kinds.get(key), value) for key, value in table.items()}, cls)
         except (msgspec.ValidationError, InvalidInput) as error:
             raise SettingsError(f"{path}: {error}") from error
+
+
+def _text(path: str | Path) -> str:
+    """Read a settings file, as far as one may go.
+
+    Raises:
+        OSError, ValueError: it cannot be read, is no text, or is too large.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST} bytes")
+    return content.decode("utf-8")
 
 
 def _value(kind: str | None, value: Any) -> Any:

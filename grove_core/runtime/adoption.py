@@ -143,14 +143,15 @@ def has_let_go(loaded: LoadedVersion) -> bool:
     if worker is None:  # its death was made sure of when it was given up
         return True
     end = time.monotonic() + RELEASE_SECONDS
-    try:
-        while not isinstance(answer := worker.receive(max(0.0, end - time.monotonic())), Mapped):
+    with contextlib.suppress(WorkerError):
+        while (left := end - time.monotonic()) > 0:  # one that says ever more is not waited for longer than a mute one
+            answer = worker.receive(left)
+            if isinstance(answer, Mapped):
+                return True
             if not (loaded.idle_asked and answers_idle(answer)):  # a late answer to that question may lie before it
-                return worker.kill()
+                break
             loaded.idle_asked = False
-    except WorkerError:
-        return worker.kill()
-    return True
+    return worker.kill()
 
 
 def _slots_by_array(rows: Batch, store: Store) -> dict[int, Slot]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from packaging.requirements import InvalidRequirement as BadRequirement
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -26,6 +25,8 @@ from grove_core.base.errors import (
 from grove_core.base.events import EventKind
 from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
+from grove_core.base.showing import brief
+from grove_core.base.versions import specifiers
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
@@ -143,6 +144,8 @@ def introduce(
         )
     )
     answer = _answer(worker, deadline, limits, "imported", Introduced)
+    if answer.protocol != PROTOCOL:
+        raise ProtocolError(f"it speaks protocol {answer.protocol}, the engine {PROTOCOL}: two versions of grove-core")
     return Description(record, Schema.of(answer.specs), answer)
 
 
@@ -296,9 +299,10 @@ def _check_requirements(description: Description, others: dict[str, list[Version
     for text in description.introduced.requirements:
         try:
             requirement = Requirement(text)
-        except BadRequirement:
-            raise DependencyError(f"its requirement {text!r} is not of the form 'module>=1,<2'") from None
+            wanted = specifiers(str(requirement.specifier))
+        except (ValueError, RecursionError):
+            raise DependencyError(f"its requirement {brief(text)} is not of the form 'module>=1,<2'") from None
         versions = others.get(requirement.name, [])
-        if not any(requirement.specifier.contains(version, prereleases=True) for version in versions):
+        if not any(wanted.contains(version, prereleases=True) for version in versions):
             there = ", ".join(map(str, versions)) or "none"
-            raise DependencyError(f"it requires {text!r}; load that module first (loaded: {there})")
+            raise DependencyError(f"it requires {brief(text)}; load that module first (loaded: {there})")

@@ -45,7 +45,7 @@ def _chosen(catalogue: Catalogue, choice: Choice) -> ChosenMigrator:
         )
     try:
         msgspec.msgpack.encode(choice.options)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise SettingsError(
             f"the options of the migrator {choice.use!r} must be numbers, texts, lists and tables only: {error}"
         ) from None

@@ -55,12 +55,14 @@ def is_idle(loaded: LoadedVersion, timeout: float) -> bool:
     worker = loaded.worker
     if worker is None or not loaded.description.introduced.may_be_busy:
         return True
+    end = time.monotonic() + timeout
     try:
         if not loaded.idle_asked:
             worker.send(AskIdle())
             loaded.idle_asked = True  # an answer that comes too late for this call is taken by the next
-        while isinstance(answer := worker.receive(timeout), Mapped):
-            continue  # what an interrupted move left unread
+        while isinstance(answer := worker.receive(max(0.0, end - time.monotonic())), Mapped):
+            if time.monotonic() >= end:  # one is what an interrupted move left unread; who sends ever more is mute
+                return False
         loaded.idle_asked = False
     except DeadlineExceeded:
         return False

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from grove_core.author.schema import ID, Columns
-from grove_core.base.errors import GroveError, PeerDied, WorkerError
+from grove_core.base.errors import GroveError, PeerDied, ProtocolError
+from grove_core.base.showing import brief
 from grove_core.memory.arena import Arena, Slot
 from grove_core.memory.generations import Snapshot
 from grove_core.migration.plan import Hop, passing
@@ -27,15 +28,17 @@ def show(state: ModuleState, asker: LoadedVersion, tick: int, asked: AskWorld) -
     """Answer a version that looks at the world while it processes a tick.
 
     Raises:
-        PeerDied, ProtocolError: see `Worker.send`.
+        PeerDied, ProtocolError: see `Worker.send`; or it asked for columns that it does not have, or for one twice.
     """
     worker = asker.worker
     if worker is None:
         raise PeerDied("it has no worker")
+    if len(set(asked.names)) < len(asked.names) or not {ID, *asker.schema.names}.issuperset(asked.names):
+        raise ProtocolError(f"it asked to see {brief(asked.names)}, and has {', '.join((ID, *asker.schema.names))}")
     scene = _Scene(asked)
     try:
         scene.tell(worker, _answer(scene, state, asker, tick))
-    except WorkerError:
+    except Exception:  # to answer once more would only raise it once more
         raise
     except BaseException:  # an interrupt; the version waits for its answer, and is not to blame
         if not scene.told:

@@ -132,6 +132,8 @@ class Channel(Generic[Incoming]):
             return self._decode(packet)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise ProtocolError(f"what came is no message: {error}") from error
+        except MemoryError as error:
+            raise ProtocolError("there is no memory for the message that came") from error
 
     def _large(self, size: int, descriptors: list[int]) -> Any:
         if not descriptors:
@@ -143,6 +145,8 @@ class Channel(Generic[Incoming]):
             message = self._message(self._carrier.read(memory, size))
         except OSError as error:
             raise ProtocolError(f"the memory of a large message cannot be read: {error.strerror}") from error
+        except MemoryError as error:
+            raise ProtocolError(f"there is no memory for a message of {size} bytes that came") from error
         finally:
             os.close(memory)
         if isinstance(message, Overflow):

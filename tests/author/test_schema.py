@@ -56,16 +56,24 @@ def test_the_wire_is_held_to_the_same_rules() -> None:
         [ColumnSpec("x", column), ColumnSpec("x", column)],
         [ColumnSpec("id", column)],
         [ColumnSpec("constant", column)],
+        [ColumnSpec("self", column)],
         [ColumnSpec("x", Column("O"))],
     ):
         with pytest.raises(SchemaError):
             Schema.of(specs)
 
 
-@pytest.mark.parametrize("dtype", ["O", "S4", "U4", "c8", "c16", "M8[s]", "m8[s]", "V8", "f4,f4", "(2,)f4", "g"])
+@pytest.mark.parametrize("dtype", ["O", "S4", "U4", "c8", "c16", "M8[s]", "m8[s]", "V8", "f4,f4", "(2,)f4", "g", "T"])
 def test_a_dtype_that_a_column_cannot_have_is_refused(dtype: str) -> None:
     with pytest.raises(SchemaError, match="column 'x'"):
         Schema(x=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["m8[s/0]", "(9999999999,)f4", "f4," * 9, "", "f4\0", None])
+def test_what_numpy_reads_as_no_number_never_reaches_it(dtype: str) -> None:
+    """The first of them ends the process that reads it: numpy divides by the zero."""
+    with pytest.raises(SchemaError, match="unknown dtype"):
+        Schema(x=Column(dtype))
 
 
 def test_an_unknown_dtype_and_no_dtype_are_refused() -> None:
@@ -95,6 +103,15 @@ def test_a_constant_that_is_no_column_is_refused() -> None:
 )
 def test_a_default_that_breaks_the_rules_is_refused(column: Column) -> None:
     with pytest.raises(SchemaError, match="default"):
+        Schema(x=column)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [Column("f4", high=10**400), Column("f2", low=-(10**400)), Column("i4", low="1")],  # type: ignore[arg-type]
+)
+def test_bounds_that_no_value_can_be_held_against_are_refused(column: Column) -> None:
+    with pytest.raises(SchemaError, match="cannot be held against its bounds"):
         Schema(x=column)
 
 

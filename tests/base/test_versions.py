@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from grove_core.base.errors import InvalidRequirement
-from grove_core.base.versions import matching, satisfies, specifier
+from grove_core.base.versions import matching, satisfies, specifier, specifiers
 
 ALL = [Version(text) for text in ("2.0", "1.0", "1.10", "1.9", "2.1rc1", "3.0.dev1")]
 
@@ -55,6 +55,29 @@ def test_a_lens_means_pre_releases_as_well() -> None:
 def test_what_is_none_says_what_to_write(requirement: object) -> None:
     with pytest.raises(InvalidRequirement, match="version"):
         specifier(requirement)  # type: ignore[arg-type]
+
+
+DIGITS = "9" * 5000
+"""More than Python reads as one number."""
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [DIGITS, f">={DIGITS}", f"1.{DIGITS}", f"<2,=={DIGITS}.*", 10**5000, -(10**5000)],
+    ids=["major", "at least", "exact", "below and within", "number", "negative"],
+)
+def test_a_number_of_too_many_digits_is_no_version(requirement: str | int) -> None:
+    with pytest.raises(InvalidRequirement, match="is not a version") as caught:
+        matching(requirement, ALL)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "text", [f">={DIGITS}", f"<1,!={DIGITS}.*", "1", "=="], ids=["at least", "not", "bare", "empty"]
+)
+def test_specifiers_that_cannot_be_held_against_a_version_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"digits|Invalid specifier"):
+        specifiers(text)
 
 
 release = st.lists(st.integers(0, 99), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))

@@ -45,7 +45,7 @@ def test_settings_that_do_not_fit_are_told_with_their_file(tmp_path: Path) -> No
     path.write_text("[grove]\ntick_deadline_ms = -1\n")
     result = scenario("coexistence", "--settings", path)
     assert result.exit_code == 2
-    assert result.stderr == f"Error: {path}: tick_deadline_ms must be above 0, not -1.0\n"
+    assert result.stderr == f"Error: {path}: tick_deadline_ms must be above 0 and at most 1000000000, not -1.0\n"
 
 
 @pytest.mark.needs(1, 2, 3)

@@ -76,6 +76,16 @@ BROKEN = {
         DependencyError,
         ["'!!'"],
     ),
+    "names a dependency of a number that cannot be read": (
+        version("pass", body="def get_dependencies(self): return ['physics>=' + '9' * 5000]"),
+        DependencyError,
+        ["'physics>=999", "is not of the form"],
+    ),
+    "has a lens that casts to what ends numpy": (
+        version("pass", schema=ROWS, lenses=LENS.format('Add("hit"), Cast("n", "m8[s/0]")')),
+        LensError,
+        ["'m8[s/0]' is no dtype"],
+    ),
     "has a lens without a specifier": (
         version("pass", schema=ROWS, lenses='Lens("one", "==2.*", [Add("hit")])'),
         LensError,

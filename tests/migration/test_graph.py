@@ -194,3 +194,11 @@ def test_a_side_that_is_no_specifier_changes_nothing():
         made.add(Endpoint(Version("2.0"), AB), [Lens("1", "==2.*", [Add("b")])])
     assert str(caught.value) == "game@2.0: the lens '1' -> '==2.*': '1' is no specifier; write one such as '==1.*'"
     assert made.versions == (Version("1.0"),)
+
+
+def test_a_side_with_a_number_that_cannot_be_read_changes_nothing():
+    made = graph(("1.0", A))
+    with pytest.raises(LensError, match="is no specifier"):
+        made.add(Endpoint(Version("2.0"), AB), [Lens("==1.*", f">={'9' * 5000}", [Add("b")])])
+    made.check(Version("1.0"))
+    assert made.versions == (Version("1.0"),)

@@ -150,6 +150,7 @@ def test_only_entry_points_are_read_of_other_distributions(
         ({"entry_points": "[grove_core.modules]\nledger\n"}, "cannot be read"),
         ({"entry_points": b"[grove_core.modules]\nledger = pkg:\xff\n"}, "cannot be read"),
         ({"metadata": "Metadata-Version: 2.1\nName: grove-ledger\nVersion: next\n"}, "'next'"),
+        ({"metadata": f"Metadata-Version: 2.1\nName: grove-ledger\nVersion: 1.{'9' * 5000}\n"}, "PEP 440"),
         ({"metadata": "Metadata-Version: 2.1\nName: grove-ledger\n"}, "Version"),
         ({"metadata": b"Name: grove-ledger\nVersion: 1.0\nSummary: \xff\n"}, "cannot be read"),
         ({"metadata": ""}, "METADATA"),
@@ -187,6 +188,43 @@ def test_a_distribution_without_record_is_sound(package: Package) -> None:
     folder = package()
     next(folder.glob("*.dist-info/RECORD")).unlink()
     assert [record.error for record in found(folder)] == [None]
+
+
+@pytest.mark.parametrize(
+    "content", [b"pkg/__init__.py,\xff,\n", b'"' + b"x" * 200_000 + b'",,\n'], ids=["no UTF-8", "a field without end"]
+)
+def test_a_record_that_cannot_be_read_is_told(package: Package, tmp_path: Path, content: bytes) -> None:
+    site = package("ledger", "1.0.0", into=tmp_path / "site")
+    next(site.glob("*.dist-info/RECORD")).write_bytes(content)
+    package("sound", "1.0.0", into=site)
+    broken, sound = found(site)
+    assert sound.error is None
+    assert "RECORD of" in (broken.error or "")
+    assert str(broken.version) == "1.0.0"
+
+
+@pytest.mark.parametrize("name", [".dist-info", "-1.0.dist-info", "Ledger-1.0.DIST-INFO", ".egg-info"])
+@pytest.mark.parametrize("metadata", ["", "Version: 1.0\n", b"Name: \xff\n", None])
+def test_a_folder_that_is_called_otherwise_hides_nobody(
+    package: Package, tmp_path: Path, name: str, metadata: str | bytes | None
+) -> None:
+    site = package("sound", "1.0.0", into=tmp_path / "site")
+    package("ledger", "1.0.0", into=site, metadata=metadata)
+    next(site.glob("grove_ledger*.dist-info")).rename(site / name)
+    records = found(site)
+    assert [record.error for record in records if record.module == "sound"] == [None]
+    assert len(records) <= 2
+
+
+def test_too_many_entry_points_are_told_at_once(package: Package) -> None:
+    entry_points = "[grove_core.modules]\n" + "".join(f"m{number} = pkg:Main\n" for number in range(10_000))
+    (record,) = found(package(entry_points=entry_points))
+    assert "has 10000 entry points in the group grove_core.modules; 100 are the most" in (record.error or "")
+
+
+def test_links_in_a_circle_hold_nothing(package: Package, tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert len(found(tmp_path / "circle" / "site", package())) == 1
 
 
 def test_one_version_from_two_distributions_is_refused_on_both(package: Package, tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_options_that_a_factory_does_not_take_name_the_plugin(options: dict[str,
         catalogue(Routes("mine", Weighted)).make(PartKind.ROUTER, "mine", options)
 
 
+def test_options_that_are_nested_too_deeply_are_told_as_well() -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"a": deep}
+    with pytest.raises(PluginFailed, match=r"cannot be made with an unprintable dict: .*unexpected keyword"):
+        catalogue(Routes("mine", Weighted)).make(PartKind.ROUTER, "mine", deep)
+
+
 def test_a_name_that_two_plugins_register_names_both() -> None:
     class Others(Routes):
         pass
@@ -139,6 +147,23 @@ def test_installed_plugins_are_loaded_and_broken_ones_told(
     parts = Catalogue(make_plugin_manager([Routes("mine", Weighted)])[0], records).parts
     assert parts[PartKind.ROUTER, "from-a-package"].entry_point == "plugin_sound"
     assert parts[PartKind.ROUTER, "mine"].entry_point is None, "an object cannot be imported"
+
+
+@pytest.mark.parametrize(
+    "entry_points", [b"[grove_core.plugins]\nx = y:\xff\n", "[grove_core.plugins]\nx\n"], ids=["no UTF-8", "no value"]
+)
+def test_metadata_that_cannot_be_read_is_told_and_the_others_count(
+    package: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, entry_points: str | bytes
+) -> None:
+    monkeypatch.syspath_prepend(str(package(distribution="dist-broken", entry_points=entry_points)))
+    stranger = package(distribution="stranger", entry_points=b"[console_scripts]\nx = y:\xff\n", metadata=b"\xff")
+    (stranger / ".dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(stranger))
+    _, records = make_plugin_manager()
+    (broken,) = [record for record in records if record.error is not None]
+    assert broken.distribution == "dist-broken"
+    assert "entry_points.txt of" in (broken.error or "")
+    assert "grove-core:routing" in {record.name for record in records}
 
 
 def test_two_managers_know_nothing_of_each_other() -> None:

@@ -51,6 +51,13 @@ def test_migrators_are_a_list_of_choices_in_their_order(tmp_path: Path) -> None:
         ("[grove]\nmax_entities = 0\n", "max_entities must be above 0"),
         ("[grove]\ntick_deadline_ms = nan\n", "tick_deadline_ms must be above 0"),
         ("[grove]\nload_deadline_seconds = -1\n", "load_deadline_seconds must be above 0"),
+        ("[grove]\ntick_deadline_ms = inf\n", "tick_deadline_ms must be above 0 and at most 1000000000, not inf"),
+        ("[grove]\nload_deadline_seconds = 1e7\n", "load_deadline_seconds must be above 0 and at most 1000000, not"),
+        (f"[grove]\nmax_entities = {1 << 41}\n", "max_entities must be above 0 and at most"),
+        (f"[grove]\nmax_entities = 0x{'f' * 5000}\n", "max_entities must be above 0 and at most"),
+        (f"[grove]\nmax_entities = {'9' * 5000}\n", "digits"),
+        (f"[grove]\nholds = {'[' * 2000}\n", "nested too deeply"),
+        (f"# {'x' * 20_000}\n", "more than 16384 bytes"),
         ("grove = 3\n", "must be a table"),
         ("[grove\n", "line 1"),
     ],
@@ -69,5 +76,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_settings_made_in_a_program_are_held_to_the_same_rules() -> None:
-    with pytest.raises(SettingsError, match="idle_deadline_seconds must be above 0, not 0"):
+    with pytest.raises(SettingsError, match="idle_deadline_seconds must be above 0 and at most 1000000, not 0"):
         Settings(idle_deadline_seconds=0)

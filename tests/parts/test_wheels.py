@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from grove_core.base.errors import BrokenPackage
 from grove_core.parts.discovery import records_in
-from grove_core.parts.wheels import is_wheel, unpack
+from grove_core.parts.wheels import DEEPEST, LARGEST, MOST, is_wheel, unpack
 
 
 def archive(path: Path, **files: str) -> Path:
@@ -75,6 +76,69 @@ def test_a_damaged_wheel_leaves_nothing(tmp_path: Path, damage: Callable[[bytes]
     with pytest.raises(BrokenPackage, match=r"a\.whl cannot be unpacked"):
         unpack(path, tmp_path / "into")
     assert not (tmp_path / "into").exists()
+
+
+def no_utf8_name(good: bytes) -> bytes:
+    """The bit that says that names are UTF-8 is set, in the local header and in the directory, and they are not."""
+    damaged = bytearray(good.replace(b"a.py", b"\xff.py"))
+    for signature, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = damaged.rindex(signature)
+        damaged[at + flags + 1] |= 0x08
+    return bytes(damaged)
+
+
+def test_a_name_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", "a.py": "the content"})
+    path.write_bytes(no_utf8_name(path.read_bytes()))
+    with pytest.raises(BrokenPackage, match=r"a\.whl cannot be unpacked: 'utf-8' codec"):
+        unpack(path, tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
+def claiming(path: Path, size: int) -> Path:
+    """A wheel whose directory claims that its last file has so many bytes."""
+    archive(path, **{"a-1.dist-info/METADATA": "", "a.py": "x"})
+    damaged = bytearray(path.read_bytes())
+    at = damaged.rindex(b"PK\1\2")
+    damaged[at + 24 : at + 28] = size.to_bytes(4, "little")
+    path.write_bytes(bytes(damaged))
+    return path
+
+
+def test_a_wheel_that_would_fill_the_disk_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPackage, match=rf"has 2 files of {LARGEST + 1} bytes; .* are the most"):
+        unpack(claiming(tmp_path / "a.whl", LARGEST + 1), tmp_path / "into")
+    assert not (tmp_path / "into").exists()
+
+
+def test_a_wheel_of_very_many_files_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", **{str(n): "" for n in range(MOST)}})
+    with pytest.raises(BrokenPackage, match=rf"has {MOST + 1} files"):
+        unpack(path, tmp_path / "into")
+
+
+def test_a_file_in_very_many_folders_is_refused(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", "a/" * DEEPEST + "b": ""})
+    with pytest.raises(BrokenPackage, match="in more than 50 folders"):
+        unpack(path, tmp_path / "into")
+
+
+@pytest.mark.parametrize("second", ["a.py", "./a.py", "a-1.data/purelib/a.py"])
+def test_two_files_for_one_place_are_refused(tmp_path: Path, second: str) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", "a.py": "1"})
+    with zipfile.ZipFile(path, "a") as made, warnings.catch_warnings(action="ignore"):
+        made.writestr(second, "2")
+    with pytest.raises(BrokenPackage, match=r"holds 'a\.py' twice"):
+        unpack(path, tmp_path / "into")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_is_compressed_as_in_no_wheel_is_refused(tmp_path: Path, method: int) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": ""})
+    with zipfile.ZipFile(path, "a", method) as made:
+        made.writestr("a.py", "1")
+    with pytest.raises(BrokenPackage, match="neither stored nor deflated"):
+        unpack(path, tmp_path / "into")
 
 
 def test_a_missing_wheel_and_a_plain_zip_are_told(tmp_path: Path) -> None:

@@ -364,6 +364,23 @@ def test_a_large_message_that_finds_no_memory_is_not_sent(pair: Pair) -> None:
     assert pair[1].receive(1.0) == (Idle(True), [])
 
 
+@pytest.mark.parametrize("kind", [WireKind.STREAM], indirect=True)
+def test_a_large_message_for_which_there_is_no_memory_is_refused(bare: Bare) -> None:
+    usual = resource.getrlimit(resource.RLIMIT_AS)
+    file = bare.memory(b"")
+    os.ftruncate(file, wire.LARGEST)  # takes no room
+    bare.send(packed(Overflow(wire.LARGEST)), [file])
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + wire.LARGEST // 2, usual[1]))
+    try:
+        with pytest.raises(ProtocolError, match="no memory for a message of 1073741824 bytes"):
+            bare.channel.receive(1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, usual)
+    bare.send(packed(Idle(True)))
+    assert bare.channel.receive(1.0) == (Idle(True), [])
+
+
 def test_a_packet_that_is_too_large_is_refused(bare: Bare) -> None:
     bare.send(packed(Raised("", "", "x" * PACKET)), [memory(b"")])
     with pytest.raises(ProtocolError, match="cut off" if bare.kind is WireKind.SEQPACKET else "are the most"):
