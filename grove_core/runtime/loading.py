@@ -150,7 +150,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
                 f"take it over and return True"
             )
         context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
-    loaded.document = ready.document
+    loaded.document, loaded.document_ahead = ready.document, False
     loaded.worker = worker
     loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False

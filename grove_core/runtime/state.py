@@ -60,6 +60,8 @@ class LoadedVersion:
     mapped: Store | None = None
     """The store whose columns the worker was told to map; another one than `store`, or None, until it is ticked."""
     document: bytes | None = None
+    document_ahead: bool = False
+    """Whether its worker's document has a tick that was taken back."""
     idle_since: float | None = None
     restarts: int = 0
     idle_asked: bool = False
