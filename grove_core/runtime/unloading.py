@@ -39,9 +39,9 @@ def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> Unloa
             version=loaded.version,
         )
     limit = context.settings.idle_deadline_seconds
-    end = time.monotonic() + limit
-    while not is_idle(loaded, max(0.0, end - time.monotonic())):
-        if time.monotonic() >= end:
+    end = context.waiting.now() + limit
+    while not is_idle(loaded, max(0.0, end - context.waiting.now())):
+        if context.waiting.now() >= end:
             raise UnloadRefused(
                 f"its is_idle did not become true within {limit:g} s (idle_deadline_seconds)",
                 module=state.name,
