@@ -23,6 +23,7 @@ from grove_core.base.errors import (
     ProtocolError,
 )
 from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.base.records import VersionRecord
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.contracts import Worker
@@ -188,8 +189,9 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     try:
         description = introduce(context, state, worker, record, Deadline(context.settings.load_deadline_seconds))
     finally:
-        worker.kill()
-        worker.close()
+        with put_off():
+            worker.kill()
+            worker.close()
     _join(state, description)
 
 
@@ -201,13 +203,14 @@ def _kept_on_success(context: Context) -> Iterator[tuple[Worker, list[Store]]]:
     try:
         yield worker, memory
     except BaseException:
-        gone = worker.kill()
-        worker.close()
-        for store in memory:
-            if gone:
-                store.close()
-            else:
-                store.abandon()
+        with put_off():
+            gone = worker.kill()
+            worker.close()
+            for store in memory:
+                if gone:
+                    store.close()
+                else:
+                    store.abandon()
         raise
 
 

@@ -22,6 +22,7 @@ from grove_core.base.errors import (
     ProtocolError,
 )
 from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.memory import arena
 from grove_core.migration.graph import Accepting
 from grove_core.migration.plan import Endpoint, Function, Hop, Joint, LensFunction, MigratorFunction
@@ -56,8 +57,9 @@ class Mapper:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for host in list(self._workers):
-            self._end(host)
+        with put_off():
+            for host in list(self._workers):
+                self._end(host)
 
     def __call__(self, hop: Hop, joint: Joint, takes: Columns, rows: int) -> Columns:
         """Run a function over scratch columns, and check what it gave.
@@ -119,9 +121,10 @@ class Mapper:
         raise self._failure(hop, joint, reason)
 
     def _end(self, host: Host) -> None:
-        worker = self._workers.pop(host)
-        worker.kill()
-        worker.close()
+        with put_off():
+            worker = self._workers.pop(host)
+            worker.kill()
+            worker.close()
 
     def _introduce(self, worker: Worker, version: Version, deadline: Deadline) -> None:
         """Have a worker import a version; it must be the one whose lenses are known."""
