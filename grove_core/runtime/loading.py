@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -25,6 +24,7 @@ from grove_core.base.errors import (
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.records import VersionRecord
+from grove_core.base.waiting import Waiting
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
@@ -65,7 +65,7 @@ def load(
     assert record.version is not None
     if record.version in state.versions:
         raise AlreadyLoaded("it is loaded already; unload it first", module=state.name, version=record.version)
-    deadline = Deadline(context.settings.load_deadline_seconds)
+    deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     known = state.descriptions.get(record.version)
     try:
         with _kept_on_success(context) as (worker, memory):
@@ -94,16 +94,17 @@ def load(
 
 
 class Deadline:
-    """A limit on several steps together, on the monotonic clock."""
+    """A limit on several steps together, by the time that deadlines are held by."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, waiting: Waiting, seconds: float) -> None:
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._waiting = waiting
+        self._end = waiting.now() + seconds
 
     @property
     def left(self) -> float:
         """Seconds that are left, 0 at the least."""
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - self._waiting.now())
 
 
 def introduce(
@@ -171,7 +172,7 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
     Raises:
         GroveError: it did not become ready; it still has no worker.
     """
-    deadline = Deadline(context.settings.load_deadline_seconds)
+    deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     with _kept_on_success(context) as (worker, _):
         description = introduce(context, state, worker, loaded.description.record, deadline)
         if description.schema != loaded.schema:
@@ -186,8 +187,9 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
         GroveError: it cannot be imported, or its lenses do not fit.
     """
     worker = context.isolation.start()
+    deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     try:
-        description = introduce(context, state, worker, record, Deadline(context.settings.load_deadline_seconds))
+        description = introduce(context, state, worker, record, deadline)
     finally:
         with put_off():
             worker.kill()

@@ -93,7 +93,7 @@ class Mapper:
 
     def _ask(self, hop: Hop, joint: Joint, scratch: Scratch, memory: arena.Arena) -> tuple[str, ...]:
         """Have a worker run the function; return the names of what it gave."""
-        deadline = Deadline(self._context.settings.load_deadline_seconds)
+        deadline = Deadline(self._context.waiting, self._context.settings.load_deadline_seconds)
         host = _host(joint.there)
         fresh = host not in self._workers
         if fresh:
@@ -185,6 +185,7 @@ def new_state(context: Context, module: str) -> ModuleState:
     """Return the state of a module without versions, whose ways run functions and ask migrators."""
     state = ModuleState(module, context.make_router(), _accepting(context, module))
     state.open_runner = partial(Mapper, context, state)
+    state.waiting = context.waiting
     return state
 
 

@@ -191,11 +191,11 @@ def move(
             adoption = plan(source, left, target, hops, state.open_runner, arrival, origin, pinned)
         except BaseException:
             with put_off():
-                has_let_go(source)
+                has_let_go(source, state.waiting)
                 left.close()
             raise
         transaction.adopt(adoption)  # which gives it up if anything is raised from here on
-        if has_let_go(source):
+        if has_let_go(source, state.waiting):
             return (0, source.count), hops
         transaction.adopt_not(adoption)
     chosen = _run(rows)

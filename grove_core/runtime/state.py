@@ -14,6 +14,7 @@ from grove_core.author.schema import Schema
 from grove_core.base.errors import UnknownVersion
 from grove_core.base.records import BreakerState, BreakerStatus, MigrationRecord, Role, VersionRecord, VersionUse
 from grove_core.base.versions import Requirement
+from grove_core.base.waiting import SystemWaiting, Waiting
 from grove_core.memory.arena import Slot
 from grove_core.memory.generations import Generations
 from grove_core.memory.table import Rows, Table
@@ -143,6 +144,7 @@ class ModuleState:
         self.graph = LensGraph(name, accepting)
         self.open_runner: OpenRunner = nobody
         """Gives what runs the functions on the way of rows."""
+        self.waiting: Waiting = SystemWaiting()
         self.descriptions: dict[Version, Description] = {}
         self.described: set[Version] = set()
         """Installed versions whose lenses were read, or could not be, without loading them."""
