@@ -17,6 +17,7 @@ from grove_core.author.schema import Columns, as_ids
 from grove_core.base.clock import Clock, SystemClock
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.events import Event, EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.base.limits import Limits
 from grove_core.base.records import (
     BreakerStatus,
@@ -445,7 +446,7 @@ class MultiVersionEngine:
         """End every worker and give back all memory. Closing twice is allowed."""
         if self._turns.closed:
             return
-        with self._turns.take("close"):
+        with self._turns.take("close"), put_off():
             self._turns.closed = True
             unloading.close_all(self._context, self._states.values())
             self._states.clear()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from grove_core.author.schema import ID, Array, Schema
 from grove_core.base.errors import WorkerError
+from grove_core.base.waiting import Waiting
 from grove_core.memory.arena import Slot
 from grove_core.memory.generations import UNKNOWN, Generations, Snapshot
 from grove_core.memory.table import Table
@@ -134,7 +134,7 @@ def let_go(loaded: LoadedVersion) -> None:
             loaded.worker.send(Remap(()))
 
 
-def has_let_go(loaded: LoadedVersion) -> bool:
+def has_let_go(loaded: LoadedVersion, waiting: Waiting) -> bool:
     """Wait until a worker certainly let go of what it had; False if it did not, and could not be killed either.
 
     One that was killed is found dead by the next tick.
@@ -142,9 +142,9 @@ def has_let_go(loaded: LoadedVersion) -> bool:
     worker = loaded.worker
     if worker is None:  # its death was made sure of when it was given up
         return True
-    end = time.monotonic() + RELEASE_SECONDS
+    end = waiting.now() + RELEASE_SECONDS
     with contextlib.suppress(WorkerError):
-        while (left := end - time.monotonic()) > 0:  # one that says ever more is not waited for longer than a mute one
+        while (left := end - waiting.now()) > 0:  # one that says ever more is not waited for longer than a mute one
             answer = worker.receive(left)
             if isinstance(answer, Mapped):
                 return True

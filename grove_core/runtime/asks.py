@@ -101,7 +101,9 @@ def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: b
             read_output(context, order.state, order.loaded)  # what was printed before does not count
             order.printed = worker.printed
         order.sent = True
-        worker.send(Tick(number, dt, order.start, order.stop, catching_up))
+        document = order.loaded.document if order.loaded.document_ahead else None
+        worker.send(Tick(number, dt, order.start, order.stop, catching_up, document))
+        order.loaded.document_ahead = False
     except PeerDied:
         order.problem = _death(order.loaded)
     except WorkerError as error:

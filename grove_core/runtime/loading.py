@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -23,10 +22,12 @@ from grove_core.base.errors import (
     WorkerError,
 )
 from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
 from grove_core.base.showing import brief
 from grove_core.base.versions import specifiers
+from grove_core.base.waiting import Waiting
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
@@ -70,7 +71,7 @@ def load(
     assert record.version is not None
     if record.version in state.versions:
         raise AlreadyLoaded("it is loaded already; unload it first", module=state.name, version=record.version)
-    deadline = Deadline(context.settings.load_deadline_seconds)
+    deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     limits = context.settings.limits if limits is None else limits
     known = state.descriptions.get(record.version)
     memory: list[Store] = []
@@ -110,16 +111,17 @@ def load(
 
 
 class Deadline:
-    """A limit on several steps together, on the monotonic clock."""
+    """A limit on several steps together, by the time that deadlines are held by."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, waiting: Waiting, seconds: float) -> None:
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._waiting = waiting
+        self._end = waiting.now() + seconds
 
     @property
     def left(self) -> float:
         """Seconds that are left, 0 at the least."""
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - self._waiting.now())
 
 
 def introduce(
@@ -170,7 +172,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
                 f"take it over and return True"
             )
         context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
-    loaded.document = ready.document
+    loaded.document, loaded.document_ahead = ready.document, False
     loaded.worker = worker
     loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False
@@ -190,7 +192,7 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
     Raises:
         GroveError: it did not become ready; it still has no worker.
     """
-    deadline = Deadline(context.settings.load_deadline_seconds)
+    deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
 
     def leave(gone: bool) -> None:
         if not gone and loaded.count:  # it may map the columns by now
@@ -209,12 +211,13 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     Raises:
         GroveError: it cannot be imported, or its lenses do not fit.
     """
-    worker, deadline = context.isolation.start(), Deadline(context.settings.load_deadline_seconds)
+    worker, deadline = context.isolation.start(), Deadline(context.waiting, context.settings.load_deadline_seconds)
     try:
         description = introduce(context, state, worker, record, context.settings.limits, deadline)
     finally:
-        worker.kill()
-        worker.close()
+        with put_off():
+            worker.kill()
+            worker.close()
     _join(state, description)
 
 
@@ -230,9 +233,10 @@ def _kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator
     try:
         yield worker
     except BaseException:
-        gone = worker.kill()
-        worker.close()
-        undo(gone)
+        with put_off():
+            gone = worker.kill()
+            worker.close()
+            undo(gone)
         raise
 
 

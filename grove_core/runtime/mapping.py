@@ -22,6 +22,7 @@ from grove_core.base.errors import (
     ProtocolError,
 )
 from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.memory import arena
 from grove_core.migration.graph import Accepting
 from grove_core.migration.plan import Endpoint, Function, Hop, Joint, LensFunction, MigratorFunction
@@ -56,8 +57,9 @@ class Mapper:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for host in list(self._workers):
-            self._end(host)
+        with put_off():
+            for host in list(self._workers):
+                self._end(host)
 
     def __call__(self, hop: Hop, joint: Joint, takes: Columns, rows: int) -> Columns:
         """Run a function over scratch columns, and check what it gave.
@@ -91,7 +93,7 @@ class Mapper:
 
     def _ask(self, hop: Hop, joint: Joint, scratch: Scratch, memory: arena.Arena) -> tuple[str, ...]:
         """Have a worker run the function; return the names of what it gave."""
-        deadline = Deadline(self._context.settings.load_deadline_seconds)
+        deadline = Deadline(self._context.waiting, self._context.settings.load_deadline_seconds)
         host = _host(joint.there)
         fresh = host not in self._workers
         if fresh:
@@ -119,9 +121,10 @@ class Mapper:
         raise self._failure(hop, joint, reason)
 
     def _end(self, host: Host) -> None:
-        worker = self._workers.pop(host)
-        worker.kill()
-        worker.close()
+        with put_off():
+            worker = self._workers.pop(host)
+            worker.kill()
+            worker.close()
 
     def _introduce(self, worker: Worker, version: Version, deadline: Deadline) -> None:
         """Have a worker import a version; it must be the one whose lenses are known."""
@@ -183,6 +186,7 @@ def new_state(context: Context, module: str) -> ModuleState:
     """Return the state of a module without versions, whose ways run functions and ask migrators."""
     state = ModuleState(module, context.make_router(), _accepting(context, module))
     state.open_runner = partial(Mapper, context, state)
+    state.waiting = context.waiting
     return state
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.author.schema import ID, Array, Columns
+from grove_core.base.interrupts import put_off
 from grove_core.base.records import MigrationRecord, MoveCause
 from grove_core.memory.copying import copy
 from grove_core.memory.table import Rows, length
@@ -205,11 +206,12 @@ def move(
         try:
             adoption = plan(source, left, target, hops, state.open_runner, arrival, origin, pinned)
         except BaseException:
-            has_let_go(source)
-            left.close()
+            with put_off():
+                has_let_go(source, state.waiting)
+                left.close()
             raise
         transaction.adopt(adoption)  # which gives it up if anything is raised from here on
-        if has_let_go(source):
+        if has_let_go(source, state.waiting):
             return (0, source.count), hops
         transaction.adopt_not(adoption)
     chosen = _run(rows)

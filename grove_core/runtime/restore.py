@@ -97,6 +97,8 @@ def take_back(context: Context, orders: Sequence[Ask], number: int) -> None:
     for order in sent:
         if order.problem is not None and not end_worker(order.loaded):
             leave_memory(context, order.state, order.loaded)
+        if order.reply is not None and order.reply.document is not None:
+            order.loaded.document_ahead = True
         snapshot = order.loaded.generations.of(number)
         if snapshot.tick == number:
             snapshot.restore(order.loaded.table, order.start, order.stop)

@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from grove_core.base.errors import GroveError, InvalidInput, LoadFailed, MigrationRefused, UnknownVersion
 from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackStep
 from grove_core.base.versions import Requirement, matching
 from grove_core.migration.plan import Hop
@@ -226,6 +227,7 @@ def reload(context: Context, state: ModuleState, target: Version, document: byte
         state.stable = stable
 
 
+@put_off()
 def redirect(
     context: Context,
     state: ModuleState,

@@ -15,6 +15,7 @@ from grove_core.base.errors import UnknownVersion
 from grove_core.base.limits import Limits
 from grove_core.base.records import BreakerState, BreakerStatus, MigrationRecord, Role, VersionRecord, VersionUse
 from grove_core.base.versions import Requirement
+from grove_core.base.waiting import SystemWaiting, Waiting
 from grove_core.memory.arena import Slot
 from grove_core.memory.generations import Generations
 from grove_core.memory.table import Rows, Table
@@ -63,6 +64,8 @@ class LoadedVersion:
     """The store whose columns the worker was told to map; another one than `store`, or None, until it is ticked."""
     limits: Limits = field(default_factory=Limits)
     document: bytes | None = None
+    document_ahead: bool = False
+    """Whether its worker's document has a tick that was taken back."""
     idle_since: float | None = None
     restarts: int = 0
     idle_asked: bool = False
@@ -156,6 +159,7 @@ class ModuleState:
         self.graph = LensGraph(name, accepting)
         self.open_runner: OpenRunner = nobody
         """Gives what runs the functions on the way of rows."""
+        self.waiting: Waiting = SystemWaiting()
         self.descriptions: dict[Version, Description] = {}
         self.described: set[Version] = set()
         """Installed versions whose lenses were read, or could not be, without loading them."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.base.records import Stage, TickReport
 from grove_core.runtime import breaker
 from grove_core.runtime.asks import Ask, Problem, gather, send
@@ -23,7 +24,15 @@ from grove_core.runtime.state import Condition, ModuleState
 
 
 def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
-    """Advance every module by `dt` seconds. A fault of a version is handled here, and never raised."""
+    """Advance every module by `dt` seconds. A fault of a version is handled here, and never raised.
+
+    Ctrl-C comes after it: workers that were told to work must be waited for in any case.
+    """
+    with put_off():
+        return _tick(context, states, number, dt)
+
+
+def _tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
     began = time.perf_counter()
     for state in states:
         if settle(state):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from grove_core.base.errors import DeadlineExceeded, UnloadRefused, WorkerError
 from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
 from grove_core.base.records import Memory, Role, UnloadReport
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
@@ -39,9 +40,9 @@ def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> Unloa
             version=loaded.version,
         )
     limit = context.settings.idle_deadline_seconds
-    end = time.monotonic() + limit
-    while not is_idle(loaded, max(0.0, end - time.monotonic())):
-        if time.monotonic() >= end:
+    end = context.waiting.now() + limit
+    while not is_idle(loaded, max(0.0, end - context.waiting.now())):
+        if context.waiting.now() >= end:
             raise UnloadRefused(
                 f"its is_idle did not become true within {limit:g} s (idle_deadline_seconds)",
                 module=state.name,
@@ -78,9 +79,10 @@ def end_version(
     began = time.perf_counter()
     had = memory_of(loaded)
     before = context.isolation.memory()
-    if loaded.worker is not None:
-        _shut_down(loaded.worker, context.settings.idle_deadline_seconds)
-    tables = discard(context, state, loaded)
+    with put_off():
+        if loaded.worker is not None:
+            _shut_down(loaded.worker, context.settings.idle_deadline_seconds)
+        tables = discard(context, state, loaded)
     after = context.isolation.memory()
     returned = None if before is None or after is None else before - after + tables
     report = UnloadReport(state.name, loaded.version, had, returned, (time.perf_counter() - began) * 1000, idle_seconds)
@@ -98,6 +100,7 @@ def end_version(
     return report
 
 
+@put_off()
 def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
     """Kill a version's worker and give its memory back; return the bytes that its tables gave back."""
     gone = end_worker(loaded)
@@ -116,6 +119,7 @@ def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
     return returned
 
 
+@put_off()
 def end_worker(loaded: LoadedVersion) -> bool:
     """Kill the worker, if there is one; tell whether it is certainly gone."""
     worker, loaded.worker = loaded.worker, None

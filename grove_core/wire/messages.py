@@ -102,6 +102,8 @@ class Tick(Message, frozen=True):
     start: int
     stop: int
     catching_up: bool
+    document: bytes | None = None
+    """The document to go on from, as msgpack, where the worker's own has what was taken back; else None."""
 
 
 class AskWorld(Message, frozen=True):

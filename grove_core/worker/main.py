@@ -211,6 +211,8 @@ class Hosted:
 
     def _tick(self, order: Tick) -> Ticked:
         module = self.module
+        if order.document is not None:
+            module.set_state(msgspec.msgpack.decode(order.document))
         rows = slice(order.start, order.stop)
         entities = Entities(self.schema, {name: column[rows] for name, column in self.columns.items()})
         module.entities = entities

@@ -13,6 +13,7 @@ from grove_core import Settings
 from grove_core.base.errors import OutOfMemory
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
+from grove_core.base.waiting import SystemWaiting
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice
 from grove_core.runtime import tick as tick_module
@@ -318,3 +319,31 @@ def test_the_death_of_a_version_without_entities_costs_nobody_any_time(open_engi
     kill(engine, TWO)
     (report,) = engine.tick(0.1).rollbacks
     assert (report.entities, report.downtime_ms, report.within_limit) == (0, None, None)
+
+
+class InterruptedOnce(SystemWaiting):
+    """Is interrupted the first time that anybody waits."""
+
+    struck = False
+
+    def poll(self) -> Any:
+        if not self.struck:
+            self.struck = True
+            raise KeyboardInterrupt
+        return super().poll()
+
+
+def test_a_tick_that_was_interrupted_is_not_in_the_document_either(open_engine: OpenEngine) -> None:
+    body = """
+ticks = 0
+def get_state(self): return self.ticks
+def set_state(self, document): self.ticks = document
+"""
+    source = version("self.ticks += 1\nself.mark_state_changed()\ne.n = self.ticks", schema=SCHEMA_1, body=body)
+    engine = open_engine({"1.0.0": source}, waiting=InterruptedOnce())
+    start(engine, v1=1.0)
+    with pytest.raises(KeyboardInterrupt):
+        engine.tick(0.1)
+    for number in (1, 2):
+        assert engine.tick(0.1).faults == ()
+        assert set(engine.entities(MODULE)["n"].tolist()) == {number}
