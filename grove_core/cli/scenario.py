@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from grove_core.cli import reliability
 from grove_core.cli.output import Output, output_option, show_json, show_table
 from grove_core.parts.settings import Settings
 from grove_core.wire.faults import SEEN_AS, InjectedKind
 
 SCENARIOS: Mapping[str, str] = {
     "coexistence": "Three versions: canary, ramp, collection, a fault with its rollback, three at once.",
+    "chaos": "Three versions at 60 Hz, and every kind of fault at random.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""
@@ -89,3 +91,6 @@ def coexistence(
     from grove_core.scenario.coexistence import run_command
 
     ctx.exit(run_command(entities, InjectedKind(fault), realtime, json_path, settings, ticks_per_second))
+
+
+scenario.add_command(reliability.chaos)
