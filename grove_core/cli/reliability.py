@@ -74,3 +74,41 @@ def chaos(ctx: click.Context, seconds: int, seed: int, entities: int, realtime: 
     from grove_core.scenario.reliability.chaos import run_command
 
     ctx.exit(run_command(seconds, seed, entities, realtime, json_path))
+
+
+@click.command()
+@seconds_option(600)
+@entities_option(10_000)
+@realtime_option
+@json_option
+@click.pass_context
+def stress(ctx: click.Context, seconds: int, entities: int, realtime: bool, json_path: Path | None) -> None:
+    """Three versions at 60 Hz, and one of them reloaded every 5 seconds, in turn.
+
+    The p99 of reloads must stay below 1 s and every second above 30 frames; memory may grow by less than 20 MB.
+    Exits with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.reliability.stress import run_command
+
+    ctx.exit(run_command(seconds, entities, realtime, json_path))
+
+
+@click.command()
+@click.option(
+    "--cycles",
+    type=click.IntRange(min=10),
+    default=1000,
+    show_default=True,
+    help="How many loads, each with an unload.",
+)
+@json_option
+@click.pass_context
+def leaks(ctx: click.Context, cycles: int, json_path: Path | None) -> None:
+    """Load and unload versions a thousand times beside one that runs.
+
+    Memory may grow by less than 1 MB, and no process, descriptor, mapping or folder may be left. Exits with 0 if it
+    PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.reliability.leaks import run_command
+
+    ctx.exit(run_command(cycles, json_path))

@@ -172,10 +172,10 @@ def _recorded(root: Path, copied: Path, record: str) -> Iterator[tuple[str, byte
     """Yield the files of a RECORD within the folder, and their SHA-256; the others' hashes are left out."""
     try:
         rows = list(csv.reader((copied / record).read_text("utf-8").splitlines()))
-        for row in rows:
-            name, (algorithm, _, encoded) = PurePosixPath(row[0]), row[1].partition("=")
+        for file, hashed, _ in filter(None, rows):  # a row with less was cut off
+            name, (algorithm, _, encoded) = PurePosixPath(file), hashed.partition("=")
             outside = name.is_absolute() or ".." in name.parts or COMPILED in name.parts
             if algorithm == "sha256" and not outside:
                 yield str(name), base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-    except (UnicodeDecodeError, csv.Error, IndexError, ValueError) as error:
+    except (csv.Error, ValueError) as error:
         raise UnsettledPackage(f"{root} is being written, or broken: {record} cannot be read: {error}") from error

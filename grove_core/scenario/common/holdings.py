@@ -41,18 +41,23 @@ class Holdings:
         return [
             *(f"process {pid} ({name})" for pid, name in self.processes.items() if pid not in other.processes),
             *self._things_beyond(other),
+            *(f"folder {name}" for name in sorted(self.folders - other.folders)),
         ]
 
     def more_than(self, other: Holdings) -> list[str]:
-        """The same where processes may be others than before, as long as there are no more of a name."""
+        """The same where processes and folders may be others than before, as long as there are no more."""
         here, there = Counter(self.processes.values()), Counter(other.processes.values())
-        return [*_more("process", here, there), *self._things_beyond(other)]
+        more = len(self.folders) - len(other.folders)
+        return [
+            *_more("process", here, there),
+            *self._things_beyond(other),
+            *[f"{more} folders more"] * (more > 0),
+        ]
 
     def _things_beyond(self, other: Holdings) -> list[str]:
         return [
             *_more("descriptor", self.descriptors, other.descriptors),
             *_more("mapping", self.mappings, other.mappings),
-            *(f"folder {name}" for name in sorted(self.folders - other.folders)),
         ]
 
 
