@@ -165,6 +165,11 @@ class DebugEngine(MultiVersionEngine):
                 loaded.version: loaded.worker.pid for loaded in self._state(module).ordered if loaded.worker is not None
             }
 
+    def workers_bytes(self) -> int | None:
+        """Return the anonymous bytes of every process that runs versions, shared pages once; None if untold."""
+        with self._turns.take("workers_bytes"):
+            return self._context.isolation.memory()
+
     def table_slots(self, module: str, version: Requirement) -> tuple[int, dict[int, tuple[str, bool]]]:
         """Return the inode of a version's table, and what its worker may map: offset -> (column, writable)."""
         with self._turns.take("table_slots"):

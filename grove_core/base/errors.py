@@ -16,6 +16,7 @@ GroveError
 │   └── SettingsError            a settings file that does not fit
 ├── PackageError
 │   ├── BrokenPackage            metadata that cannot be read
+│   ├── UnsettledPackage         files that change while they are copied, or are not those of a RECORD
 │   ├── ConflictingPackages      two distributions claim one version or one import package
 │   ├── SchemaError              a schema that cannot be laid out
 │   ├── LensError                a lens whose steps do not fit its two schemas
@@ -126,6 +127,10 @@ class PackageError(GroveError):
 
 class BrokenPackage(PackageError):
     """Metadata that cannot be read."""
+
+
+class UnsettledPackage(PackageError):
+    """A folder or wheel that is being written, or whose installation broke off."""
 
 
 class ConflictingPackages(PackageError):

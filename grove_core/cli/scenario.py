@@ -7,12 +7,16 @@ from pathlib import Path
 
 import click
 
+from grove_core.cli import reliability
 from grove_core.cli.output import Output, output_option, show_json, show_table
 from grove_core.parts.settings import Settings
 from grove_core.wire.faults import SEEN_AS, InjectedKind
 
 SCENARIOS: Mapping[str, str] = {
     "coexistence": "Three versions: canary, ramp, collection, a fault with its rollback, three at once.",
+    "chaos": "Three versions at 60 Hz, and every kind of fault at random.",
+    "stress": "Three versions at 60 Hz, and a reload every 5 s.",
+    "leaks": "A thousand loads and unloads, and what is left of them.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""
@@ -89,3 +93,7 @@ def coexistence(
     from grove_core.scenario.coexistence import run_command
 
     ctx.exit(run_command(entities, InjectedKind(fault), realtime, json_path, settings, ticks_per_second))
+
+
+for command in (reliability.chaos, reliability.stress, reliability.leaks):
+    scenario.add_command(command)

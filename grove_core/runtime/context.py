@@ -20,8 +20,8 @@ from grove_core.runtime.validators import ChosenValidator, choose_validators
 
 EVENTS = 10_000
 """How many events an engine remembers."""
-REMEMBERED = 4096
-"""How many characters of a text an event keeps: what a version prints or raises is not to fill the engine."""
+REMEMBERED_TEXT = 4096
+"""The longest text that is remembered whole: a version that prints without end must not fill the engine's memory."""
 TROUBLE = frozenset(
     {
         EventKind.LOAD_FAILED,
@@ -102,8 +102,9 @@ class Context:
         return self.catalogue.make(kind, choice.use, choice.options)
 
     def emit(self, kind: EventKind, module: str | None = None, version: Version | None = None, **details: Any) -> None:
-        """Remember an event and log it, module and version bound. Of long texts a part is remembered, all is logged."""
-        self.events.append(Event(kind, self.clock.now(), module, version, _shortened(details)))
+        """Log an event, module and version bound, and remember it; of a long text only both ends are remembered."""
+        remembered = {name: _shortened(value) for name, value in details.items()}
+        self.events.append(Event(kind, self.clock.now(), module, version, remembered))
         log = self._log
         if module is not None:
             log = log.bind(module=module)
@@ -112,11 +113,10 @@ class Context:
         (log.warning if kind in TROUBLE else log.info)(kind.value, **details)
 
 
-def _shortened(details: dict[str, Any]) -> dict[str, Any]:
-    """Cut long texts in their middle: what was printed begins with its cause, what was raised ends with it."""
-    return {
-        name: f"{value[: REMEMBERED // 2]}\n[...]\n{value[-REMEMBERED // 2 :]}"
-        if isinstance(value, str) and len(value) > REMEMBERED
-        else value
-        for name, value in details.items()
-    }
+def _shortened(value: Any) -> Any:
+    """Return a value, or both ends of a text that is too long to be remembered."""
+    left_out = len(value) - REMEMBERED_TEXT if isinstance(value, str) else 0
+    if left_out <= 0:
+        return value
+    half = REMEMBERED_TEXT // 2
+    return f"{value[:half]}\n... {left_out} characters are left out here, and are in the log ...\n{value[-half:]}"

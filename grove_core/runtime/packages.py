@@ -1,54 +1,140 @@
-"""Packages that are not installed: wheels, unpacked for as long as they are loaded, and folders."""
+"""Packages that are not installed: wheels and folders. What runs is a copy of the engine's own.
+
+So what somebody writes into a folder meanwhile runs in no version that is loaded, nor in one that is restarted.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from grove_core.base.errors import UnknownModule
+from grove_core.base.errors import BrokenPackage, UnknownModule, UnsettledPackage
 from grove_core.base.records import VersionRecord
 from grove_core.parts.discovery import records_in
+from grove_core.parts.folders import (
+    Scan,
+    copy,
+    digest,
+    refuse_changed,
+    refuse_fresh,
+    refuse_half_installed,
+    scan,
+)
 from grove_core.parts.wheels import is_wheel, unpack
+
+SETTLE_SECONDS = 1.0
+"""How long a load waits for a package that is being written."""
+AGAIN_SECONDS = 0.01
+
+
+def folder_prefix() -> str:
+    """Return what the names of this process's folders begin with, in the folder for temporary files."""
+    return f"grove-{os.getpid()}-"
 
 
 class Packages:
-    """The folders of one engine's unpacked wheels."""
+    """The copies of one engine: of folders by their contents, of wheels what they unpack to."""
 
     def __init__(self) -> None:
-        self._unpacked: list[Path] = []
+        self._copies: dict[Path, str | None] = {}
+        """Folder of ours -> the digest of what it holds; None for a wheel."""
+        self._scanned: dict[tuple[Path, Scan], Path] = {}
+        """What was given, as it was -> its copy."""
 
     def records(self, path: str | Path) -> list[VersionRecord]:
-        """Return the versions in a wheel or folder.
+        """Return the versions in a wheel or folder; they run from a copy.
 
         Raises:
             UnknownModule: there is no such file or folder.
-            BrokenPackage: the wheel cannot be read.
+            BrokenPackage: it cannot be read.
+            UnsettledPackage: it is being written, and that did not end within `SETTLE_SECONDS`.
         """
         given = Path(path).absolute()
         if is_wheel(given):
             if not given.is_file():
                 raise UnknownModule(f"there is no wheel {given}")
-            return records_in([str(self._unpack(given))])
-        if not given.is_dir():
+        elif not given.is_dir():
             raise UnknownModule(f"{given} is neither a wheel (.whl) nor a folder filled by `pip install --target`")
-        return records_in([str(given)])
+        copied = self._settled(given)
+        return [_told_of(record, copied, given) for record in records_in([str(copied)])]
 
     def keep(self, used: Iterable[tuple[str, ...]]) -> None:
-        """Remove what was unpacked and is not used by any of these search paths."""
+        """Remove the copies that none of these search paths uses."""
         folders = {Path(folder) for path in used for folder in path}
-        for folder in self._unpacked:
-            if folder not in folders:
-                shutil.rmtree(folder, ignore_errors=True)
-        self._unpacked = [folder for folder in self._unpacked if folder in folders]
+        for folder in self._copies.keys() - folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            del self._copies[folder]
+        self._scanned = {key: folder for key, folder in self._scanned.items() if folder in self._copies}
 
     def close(self) -> None:
-        """Remove everything that was unpacked."""
+        """Remove every copy."""
         self.keep(())
 
-    def _unpack(self, wheel: Path) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="grove-"))
-        self._unpacked.append(folder)
-        unpack(wheel, folder)  # what fails here is removed with what no loaded version uses
+    def _settled(self, given: Path) -> Path:
+        """Return the copy of what is there once nobody writes it."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                return self._copy(given)
+            except UnsettledPackage:
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(AGAIN_SECONDS)
+
+    def _copy(self, given: Path) -> Path:
+        """Return a copy of what is there at one moment: the one there is, if it is the same as then.
+
+        Raises:
+            UnsettledPackage, BrokenPackage: there is no such moment now; nothing is left of the attempt.
+        """
+        there = scan(given)
+        if (known := self._scanned.get((given, there))) is not None:
+            return known
+        refuse_fresh(given, there)
+        folder = Path(tempfile.mkdtemp(prefix=folder_prefix())).resolve()
+        try:
+            contents = _unpack(given, there, folder) if is_wheel(given) else _copy_folder(given, there, folder)
+            same = next((each for each, known in self._copies.items() if known is not None and known == contents), None)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        if same is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder = same
+        else:
+            self._copies[folder] = contents
+        self._scanned = {key: each for key, each in self._scanned.items() if key[0] != given}
+        self._scanned[given, there] = folder
         return folder
+
+
+def _copy_folder(given: Path, there: Scan, into: Path) -> str:
+    hashes = copy(given, there, into)
+    refuse_changed(given, there)
+    refuse_half_installed(given, into, hashes)
+    return digest(hashes)
+
+
+def _unpack(given: Path, there: Scan, into: Path) -> str | None:
+    """Unpack a wheel, which has no digest. One that changed meanwhile is not broken: it is being written."""
+    try:
+        unpack(given, into)
+    except BrokenPackage:
+        refuse_changed(given, there)
+        raise
+    refuse_changed(given, there)
+    return None
+
+
+def _told_of(record: VersionRecord, copied: Path, given: Path) -> VersionRecord:
+    """Have a record tell of what was given; only its path leads to the copy."""
+
+    def told(text: str) -> str:
+        return text.replace(str(copied), str(given))
+
+    return replace(record, location=told(record.location), error=None if record.error is None else told(record.error))

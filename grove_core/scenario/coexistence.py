@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import gc
-import logging
-import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-
-import click
-import msgspec
-import structlog
 
 from grove_core.base.clock import ManualClock
 from grove_core.base.errors import GroveError, InvalidInput
 from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Settings
-from grove_core.scenario.live import AfterTick, LiveRun, Pace, phases
+from grove_core.scenario.common.command import Pace, Realtime, at_once, conclude, progress, quiet
+from grove_core.scenario.live import AfterTick, LiveRun, phases
 from grove_core.scenario.report import render
 from grove_core.scenario.result import Result
 from grove_core.scenario.seen import Seen
@@ -70,7 +64,7 @@ class Coexistence:
         self._settings = Settings(tick_deadline_ms=deadline_ms(entities)) if settings is None else settings
         self._plugins = plugins
         self._clock = ManualClock() if clock is None else clock
-        self._pace: Pace = _at_once if pace is None else pace
+        self._pace: Pace = at_once if pace is None else pace
         self._after_tick: AfterTick = _unobserved if after_tick is None else after_tick
         self._isolation = isolation
         self._seen = Seen(entities, ticks_per_second, fault, phases(), tick_deadline_ms=self._settings.tick_deadline_ms)
@@ -121,20 +115,6 @@ def deadline_ms(entities: int) -> float:
     return min(750.0, max(Settings().tick_deadline_ms, entities / 2000))
 
 
-class Realtime:
-    """A pace at which a simulated second lasts a second; ticks that are late catch up."""
-
-    def __init__(self) -> None:
-        self._start: float | None = None
-
-    def __call__(self, seconds: float) -> None:
-        """Sleep until `seconds` after the first call."""
-        now = time.monotonic()
-        if self._start is None:
-            self._start = now - seconds
-        time.sleep(max(0.0, self._start + seconds - now))
-
-
 def run_command(
     entities: int,
     fault: InjectedKind,
@@ -148,7 +128,7 @@ def run_command(
     Returns:
         The exit code: 0 if it passed, 1 if it failed or the JSON could not be written.
     """
-    with _quiet(), _progress(ticks_per_second) as after_tick:
+    with quiet(), _progress(ticks_per_second) as after_tick:
         result = Coexistence(
             entities,
             fault,
@@ -157,57 +137,21 @@ def run_command(
             ticks_per_second=ticks_per_second,
             after_tick=after_tick,
         ).run()
-    # A terminal that cannot show a check mark shows a question mark, rather than ending in a traceback.
-    encoding = sys.stdout.encoding or "utf-8"
-    click.echo(render(result).encode(encoding, "replace").decode(encoding))
-    if json_path is not None:
-        try:
-            json_path.write_bytes(msgspec.json.format(msgspec.json.encode(result.document()), indent=2) + b"\n")
-        except OSError as error:
-            click.echo(f"cannot write {json_path}: {error.strerror}; name a file that can be written", err=True)
-            return 1
-    return 0 if result.passed else 1
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the engine's log off the terminal: the text tells the same, faults included."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
+    return conclude(render(result), result.document(), result.passed, json_path)
 
 
 @contextmanager
 def _progress(ticks_per_second: int) -> Iterator[AfterTick | None]:
     """Show a bar while the run lasts, on a terminal; elsewhere nothing."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     plan = phases()
-    total = plan[-1].stop * ticks_per_second
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} ticks"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(plan[0].name, total=total)
+    with progress(plan[-1].stop * ticks_per_second, "ticks") as told:
 
         def show(engine: DebugEngine, ticks: int) -> None:
+            assert told is not None
             phase = next((p for p in plan if ticks <= p.stop * ticks_per_second), plan[-1])
-            progress.update(task, completed=ticks, description=phase.name)
+            told(ticks, phase.name)
 
-        yield show
-
-
-def _at_once(seconds: float) -> None:
-    """Let ticks follow each other as fast as they go."""
+        yield None if told is None else show
 
 
 def _unobserved(engine: DebugEngine, ticks: int) -> None:

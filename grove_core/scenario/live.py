@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-# Before anything runs: numpy loads it lazily, and what it is compiled with drops a Ctrl-C that comes meanwhile.
-from numpy.random import default_rng
-from numpy.typing import NDArray
-
 from grove_core.debug import DebugEngine
+from grove_core.scenario.common.crowd import MODULE, Crowd
 from grove_core.scenario.frame_clock import FrameClock, Shares, read_shares, waited_ms
 from grove_core.scenario.frames import Cause
-from grove_core.scenario.isolation_check import Finding, OwnSlot, OwnTable, inspect
 from grove_core.scenario.metrics import CANARY_PERCENT, UNUSED_SECONDS
-from grove_core.scenario.reference import FIELD, Reference
 from grove_core.scenario.seen import (
     Check,
     Counts,
@@ -37,20 +29,14 @@ if TYPE_CHECKING:
     from grove_core.base.records import RollbackReport, VersionMetrics
     from grove_core.base.versions import Requirement
     from grove_core.parts.settings import Settings
+    from grove_core.scenario.common.command import Pace
 
-MODULE = "gamelogic"
 RAMP = {50: 30, 60: 50, 70: 80, 80: 100}
 """Simulated second -> percent of v2."""
 THREE_WAY = {1: 20, 2: 30, 3: 50}
-SPEED = 5.0
-"""Entities move by up to this in a second, along each axis: some cross the border, most stay inside."""
-SEED = 10
 
 AfterTick = Callable[[DebugEngine, int], None]
 """Called after each tick with the engine and the number of ticks done."""
-Pace = Callable[[float], None]
-"""Called before each tick with the simulated time in seconds; it returns when the tick is due."""
-Arrays = Mapping[str, NDArray[np.generic]]
 
 
 def phases() -> list[PhaseSeen]:
@@ -87,6 +73,7 @@ class LiveRun:
         self._engine = engine
         self._clock = clock
         self._settings = settings
+        self._crowd = Crowd(engine, settings)
         self._seen = seen
         self._pace = pace
         self._after_tick = after_tick
@@ -94,7 +81,6 @@ class LiveRun:
         self._frame = FrameClock()
         self._versions: dict[int, Version] = {}
         self._phase = seen.phases[0]
-        self._reference = Reference(np.zeros(0, np.int64), {n: np.zeros(0, np.float32) for n in _MOTION})
 
     def play(self, phase: PhaseSeen) -> None:
         """Play one phase to its end, and look at every entity then.
@@ -171,19 +157,16 @@ class LiveRun:
 
     def _spawn(self) -> None:
         """Spawn the entities, at places and with speeds that are the same in every run."""
-        random = default_rng(SEED)
-        ids = np.arange(self._seen.entities)
-        columns = {name: random.uniform(*_MOTION[name], len(ids)).astype(np.float32) for name in _MOTION}
-        self._reference = Reference(ids, columns)
+        columns = self._crowd.make(self._seen.entities)
         with self._frame.call(Cause.SPAWN):
-            self._engine.spawn(MODULE, id=ids, **columns)
+            self._engine.spawn(MODULE, **columns)
 
     def _split(self, percent: Counts) -> None:
         """Set a split, count what became of it, and tell the reference."""
         weights: dict[Requirement, float] = {self._versions[major]: part / 100 for major, part in percent.items()}
         with self._frame.call(Cause.SPLIT):
             report = self._engine.set_traffic_split(MODULE, weights)
-        counts = self._counts(self._locate())
+        counts = self._crowd.counts(self._crowd.locate())
         counts = {major: counts.get(major, 0) for major in counts.keys() | percent.keys()}
         second = self._ticks // self._seen.ticks_per_second
         self._phase.splits.append(SplitSeen(second, percent, dict(sorted(counts.items())), report.ms))
@@ -212,26 +195,13 @@ class LiveRun:
         seen.skipped += report.skipped
         seen.ticks_short += report.entities + report.skipped != seen.entities
         if report.faults or report.rollbacks:
-            self._locate()
+            self._crowd.locate()
             self._count_versions()
-        self._reference.tick(1 / seen.ticks_per_second)
+        self._crowd.reference.tick(1 / seen.ticks_per_second)
         self._after_tick(self._engine, self._ticks)
 
     def _shares(self) -> Shares:
         return read_shares((os.getpid(), *self._engine.workers(MODULE).values()))
-
-    def _locate(self) -> NDArray[np.int64]:
-        """Ask which version every entity has, and tell the reference; returns the major numbers."""
-        ids = self._engine.entities(MODULE)["id"]
-        located = self._engine.locate(MODULE, ids)
-        majors = np.fromiter((version.major for version in located), np.int64, len(ids))
-        self._reference.assign(ids, majors)
-        return majors
-
-    def _counts(self, majors: NDArray[np.int64]) -> dict[int, int]:
-        counts = np.bincount(majors, minlength=1)
-        loaded = {version.major for version in self._engine.get_loaded_versions(MODULE)}
-        return {major: int(counts[major]) if major < len(counts) else 0 for major in sorted(loaded)}
 
     def _count_versions(self) -> None:
         loaded = len(self._engine.get_loaded_versions(MODULE))
@@ -241,53 +211,10 @@ class LiveRun:
         return self._engine.get_version_metrics(MODULE, self._versions[major])
 
     def _look(self, expected: Counts) -> Check:
-        """Count every entity, compare every column of every version, and look at what the workers map."""
-        counts = self._counts(self._locate())
-        right = np.ones(self._seen.entities, np.bool_)
-        lost = foreign = areas = 0
-        differences: list[str] = []
-        foreign_areas: list[str] = []
-        workers = self._engine.workers(MODULE)
-        for version in self._engine.get_loaded_versions(MODULE):
-            found = self._engine.entities(MODULE, version=version)
-            comparison = self._reference.compare(version.major, found)
-            right &= comparison.right
-            lost, foreign = max(lost, comparison.lost), max(foreign, comparison.foreign)
-            differences += _said_of(version, comparison.differences)
-            finding = self._inspect(version, workers.get(version), found)
-            areas += finding.areas
-            foreign_areas += _said_of(version, finding.foreign)
+        """Look at every entity, and at what took how long to get there."""
+        check = self._crowd.look(expected)
         self._seen.migration_ms = [record.ms for record in self._engine.migration_history(MODULE)]
-        return Check(
-            counts=counts,
-            expected=expected,
-            lost=lost,
-            foreign=foreign,
-            right=int(right.sum()),
-            areas=areas,
-            foreign_areas=tuple(foreign_areas),
-            differences=tuple(differences),
-        )
-
-    def _inspect(self, version: Version, pid: int | None, columns: Arrays) -> Finding:
-        """Look at a version's worker. `columns` tell the dtypes, and so the room of its slots."""
-        if pid is None:
-            return Finding(1, ("it has no process of its own",))
-        inode, slots = self._engine.table_slots(MODULE, version)
-        own = {
-            offset: OwnSlot(name, self._room(columns[name].dtype.itemsize), writable and name != "id")
-            for offset, (name, writable) in slots.items()
-            if name in columns
-        }
-        return inspect(pid, OwnTable(inode, own))
-
-    def _room(self, itemsize: int) -> int:
-        pages = -(-self._settings.max_entities * itemsize // mmap.PAGESIZE)
-        return pages * mmap.PAGESIZE
-
-
-_MOTION = {"x": (0.0, FIELD), "y": (0.0, FIELD), "vx": (-SPEED, SPEED), "vy": (-SPEED, SPEED)}
-"""Between what an entity's first values lie."""
+        return check
 
 
 def _reload(report: RollbackReport) -> Iterable[LoadSeen]:
@@ -302,7 +229,3 @@ def _mean_ms(before: VersionMetrics, after: VersionMetrics) -> float | None:
     if ticks <= 0 or after.avg_process_time_ms is None:
         return None
     return (after.ticks * after.avg_process_time_ms - before.ticks * (before.avg_process_time_ms or 0.0)) / ticks
-
-
-def _said_of(version: Version, sentences: Iterable[str]) -> list[str]:
-    return [f"v{version.major}: {sentence}" for sentence in sentences]

@@ -12,12 +12,12 @@ this decides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 from grove_core.base.records import RollbackReport
+from grove_core.scenario.common.judged import Threshold
 from grove_core.scenario.frames import Spread, ordinary
 from grove_core.scenario.seen import Check, Phase, PhaseSeen, Seen, SplitSeen
 from grove_core.wire.faults import SEEN_AS, InjectedKind
@@ -82,39 +82,6 @@ class Assertion(StrEnum):
 Metrics = dict[Metric, float | None]
 Assertions = dict[Assertion, bool | None]
 """None: it says nothing about a run like this one."""
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """What a metric is held against: below one value, above one, or at a target with a tolerance."""
-
-    below: float | None = None
-    above: float | None = None
-    target: float | None = None
-    within: float = 0.0
-    binding: bool = True
-    """Whether it can decide an assertion; if not, it is shown beside what was measured, and that is all."""
-
-    def holds(self, value: float | None) -> bool:
-        """Tell whether a value meets it; None does not."""
-        if value is None:
-            return False
-        if self.below is not None and not value < self.below:
-            return False
-        if self.above is not None and not value > self.above:
-            return False
-        return self.target is None or abs(value - self.target) <= self.within + 1e-9
-
-    def document(self) -> dict[str, float | bool]:
-        """Return it for JSON, without what it does not say."""
-        given = {
-            "below": self.below,
-            "above": self.above,
-            "target": self.target,
-            "within": self.within or None,
-            "binding": None if self.binding else False,
-        }
-        return {name: value for name, value in given.items() if value is not None}
 
 
 def tolerance(*splits: SplitSeen) -> float:

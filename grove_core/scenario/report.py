@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grove_core.scenario.common.text import RULE, heading, mark, metric_line, result_lines
 from grove_core.scenario.frame_report import frames_text
 from grove_core.scenario.frames import Spread
-from grove_core.scenario.metrics import TOLERANCE, Assertion, Metric, Threshold, tolerance
+from grove_core.scenario.metrics import TOLERANCE, Assertion, Metric, tolerance
 from grove_core.scenario.result import Result, label
 from grove_core.scenario.seen import Check, Phase, PhaseSeen, SplitSeen
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from grove_core.base.records import RollbackReport
 
-RULE = "=" * 80
 MEGABYTE = 1e6
 STEPS = {
     "backup": "State backup captured",
@@ -55,11 +55,6 @@ def render(result: Result) -> str:
     return "\n".join(report.lines())
 
 
-def mark(held: bool) -> str:
-    """Return a check mark, or a cross."""
-    return "✓" if held else "✗"
-
-
 class _Report:
     def __init__(self, result: Result) -> None:
         self._result = result
@@ -86,16 +81,15 @@ class _Report:
                 continue
             yield from details[phase.phase](phase)
             yield from self._end(phase)
-        yield from ("", RULE, "METRICS SUMMARY", RULE)
+        yield from heading("METRICS SUMMARY")
         yield from self._summary(*NAMES)
         yield "* in which no version was loaded or lost; waits: for a processor, see below"
         yield from self._rounding()
-        yield from ("", RULE, "FRAMES", RULE)
+        yield from heading("FRAMES")
         yield from frames_text(self._seen)
-        yield from ("", RULE, "ASSERTIONS", RULE)
+        yield from heading("ASSERTIONS")
         yield from self._assertions()
-        sign = "✅" if self._result.passed else "❌"
-        yield from ("", f"Result: {sign} {self._result.verdict}", RULE)
+        yield from result_lines(self._result)
 
     def _assertions(self) -> Iterator[str]:
         for assertion, held in self._result.assertions.items():
@@ -243,9 +237,7 @@ class _Report:
     def _summary(self, *metrics: Metric) -> Iterator[str]:
         for metric in metrics:
             name, form = NAMES[metric]
-            value, threshold = self._result.metrics[metric], self._result.thresholds[metric]
-            text = "not measured" if value is None else form.format(value)
-            yield f"{name}: {text} ({_limit(threshold, form)}) {_sign(threshold, value)}"
+            yield metric_line(name, form, self._result.metrics[metric], self._result.thresholds[metric])
 
     def _rounding(self) -> Iterator[str]:
         widened = tolerance(*self._seen.splits)
@@ -257,28 +249,5 @@ class _Report:
             )
 
 
-def _sign(threshold: Threshold, value: float | None) -> str:
-    """Mark what a threshold says; one that cannot decide warns where it is not met."""
-    held = threshold.holds(value)
-    return mark(held) if held or threshold.binding else "⚠"
-
-
-def _limit(threshold: Threshold, form: str) -> str:
-    if not threshold.binding:
-        return f"reported; budget: < {_plain(threshold.below or 0.0, form)}"
-    if threshold.below is not None:
-        return f"threshold: < {_plain(threshold.below, form)}"
-    if threshold.above is not None:
-        return f"threshold: > {_plain(threshold.above, form)}"
-    within = f" ±{threshold.within:.3g}" if threshold.within else ""
-    return f"target: {_plain(threshold.target or 0.0, form)}{within}"
-
-
 def _megabytes(size: int | None) -> str:
     return "not measured" if size is None else f"{size / MEGABYTE:.2f}MB"
-
-
-def _plain(value: float, form: str) -> str:
-    """Write a threshold in the unit of its metric, without the digits that a measured value has."""
-    unit = form[form.index("}") + 1 :]
-    return f"{value:.10g}{unit}"

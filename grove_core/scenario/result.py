@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from grove_core.scenario.common.judged import Judged, Threshold
 from grove_core.scenario.frame_report import frames_document
-from grove_core.scenario.metrics import Assertions, Metric, Metrics, Threshold, judge, measure, thresholds
+from grove_core.scenario.metrics import Assertions, Metric, Metrics, judge, measure, thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Judged):
     """What a run came to."""
 
     seen: Seen
@@ -28,16 +29,6 @@ class Result:
         """Compute metrics and assertions from what was seen."""
         metrics = measure(seen)
         return cls(seen, metrics, thresholds(seen), judge(seen, metrics))
-
-    @property
-    def passed(self) -> bool:
-        """Whether every assertion holds that says something about this run."""
-        return all(held for held in self.assertions.values() if held is not None)
-
-    @property
-    def verdict(self) -> str:
-        """PASSED or FAILED."""
-        return "PASSED" if self.passed else "FAILED"
 
     def document(self) -> dict[str, Any]:
         """Return it for JSON."""

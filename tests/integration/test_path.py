@@ -57,6 +57,8 @@ def test_a_folder(open_engine: OpenEngine, package: Any) -> None:
     engine.set_traffic_split(MODULE, {1: 0.5, 2: 0.5})
     engine.tick(1.0)
     assert sorted(engine.entities(MODULE)["n"].tolist()) == [1, 1, 100, 100]
+    assert len(unpacked() - before) == 1, "both run from one copy"
+    engine.close()
     assert unpacked() == before
 
 

@@ -1,0 +1,1 @@
+"""Whole runs against faults, time and rewritten files; a scenario's file, or its first one, has its name."""
