@@ -159,13 +159,18 @@ class MultiVersionEngine:
                 record = choose(records, module, version)
                 ready = time.perf_counter()
                 loaded = loading.load(
-                    self._context, state, record, _config(config), others, limits=_limits(module, limits)
+                    self._context,
+                    state,
+                    record,
+                    _config(config),
+                    others,
+                    limits=_limits(module, limits),
+                    entered=lambda: self._enter(state, record),
                 )
             finally:
+                if not state.versions:
+                    self._states.pop(module, None)
                 self._keep_packages(state)
-            self._states[module] = state
-            release(self._context, state, loaded.version)
-            breaker.closed_by_hand(state, loaded.version)
             now = time.perf_counter()
             report = LoadReport(module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000)
             self._context.emit(
@@ -461,6 +466,13 @@ class MultiVersionEngine:
             raise UnknownModule(f"no version of {module!r} is loaded; loaded modules: {loaded}")
         settle(state)
         return state
+
+    def _enter(self, state: ModuleState, record: VersionRecord) -> None:
+        """Take a version in that somebody asked for by name."""
+        assert record.version is not None
+        self._states[state.name] = state
+        release(self._context, state, record.version)
+        breaker.closed_by_hand(state, record.version)
 
     def _keep_packages(self, *states: ModuleState) -> None:
         """Remove unpacked wheels of which no module knows a version any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +17,18 @@ Place = tuple[str, int]
 """A file of the package, and the number of a line."""
 
 
-class Struck(KeyboardInterrupt):
-    """What strikes. It is no `Exception`: nothing may take it for a version's fault."""
+class Struck(MemoryError):
+    """What strikes where an error is asked for."""
+
+
+def error() -> None:
+    """Strike as a line does that finds no memory."""
+    raise Struck("no memory is left")
+
+
+def ctrl_c() -> None:
+    """Strike as Ctrl-C does: by the signal's handler, which may have been put off."""
+    signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -52,8 +63,8 @@ def places_of(call: Callable[[], object]) -> list[tuple[Place, int]]:
     return [(place, nth) for place, last in times.items() for nth in sorted({1, last})]
 
 
-def strike(call: Callable[[], object], place: Place, nth: int) -> bool:
-    """Run a call, and strike where it comes to a place for the nth time; tell whether it did."""
+def strike(call: Callable[[], object], place: Place, nth: int, how: Callable[[], None] = error) -> bool:
+    """Run a call, and strike where it comes to a place for the nth time; tell whether that came up out of it."""
     left = nth
 
     def see(now: Place) -> None:
@@ -61,11 +72,11 @@ def strike(call: Callable[[], object], place: Place, nth: int) -> bool:
         if now == place:
             left -= 1
             if left == 0:
-                raise Struck(f"{place[0]}:{place[1]}")
+                how()
 
     try:
         with watched(see):
             call()
-    except Struck:
+    except (Struck, KeyboardInterrupt):
         return True
     return False

@@ -36,6 +36,7 @@ from grove_core.runtime.state import (
     Description,
     LoadedVersion,
     ModuleState,
+    nothing_more,
 )
 from grove_core.runtime.store import Store
 from grove_core.runtime.unloading import leave_memory
@@ -53,6 +54,7 @@ def load(
     others: dict[str, list[Version]] | None,
     document: bytes | None = None,
     limits: Limits | None = None,
+    entered: Callable[[], None] = nothing_more,
 ) -> LoadedVersion:
     """Load a version until it is ready, within the deadline for all of it.
 
@@ -62,6 +64,7 @@ def load(
         others: the loaded versions of every module, for its requirements; None: they were met before.
         document: one of its own to start from; None for stable's.
         limits: what it may take; None for what the settings say.
+        entered: called once it is one of the module's, as a part of the load.
 
     Raises:
         AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
@@ -74,6 +77,7 @@ def load(
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     limits = context.settings.limits if limits is None else limits
     known = state.descriptions.get(record.version)
+    stable, weights = state.stable, state.weights
     memory: list[Store] = []
 
     def give_back(gone: bool) -> None:
@@ -95,19 +99,28 @@ def load(
             loaded = LoadedVersion(record.version, description, store, config, context.clock.now(), worker)
             loaded.document, loaded.limits = document, limits
             prepare(context, state, loaded, worker, deadline)
+            with put_off():
+                _enter(context, state, loaded)
+                entered()
     except BaseException as error:
+        state.versions.pop(record.version, None)
+        state.stable, state.weights = stable, weights
         _forget(state, record.version, known)
         if isinstance(error, GroveError):
             error.module, error.version = state.name, str(record.version)
             context.emit(EventKind.LOAD_FAILED, state.name, record.version, error=error.message)
         raise
-    state.versions[record.version] = loaded
-    state.configs[record.version], state.limits[record.version] = config, limits
-    if state.stable is None:
-        state.stable = record.version
-        state.weights = {record.version: 1.0}
-    settle_roles(context, state)
     return loaded
+
+
+def _enter(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
+    """Make a version that is ready one of the module's. The first is stable, and has all the weight."""
+    state.versions[loaded.version] = loaded
+    state.configs[loaded.version], state.limits[loaded.version] = loaded.config, loaded.limits
+    if state.stable is None:
+        state.stable = loaded.version
+        state.weights = {loaded.version: 1.0}
+    settle_roles(context, state)
 
 
 class Deadline:

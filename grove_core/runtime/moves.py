@@ -9,7 +9,7 @@ interrupted in between.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -27,7 +27,7 @@ from grove_core.migration.plan import Absent, Hop, passing
 from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.adoption import give_up, has_let_go, let_go, plan
-from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState, Replacement
+from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState, Replacement, nothing_more
 from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED, CarriedNames, Store
 
 
@@ -53,6 +53,9 @@ class Transaction:
         self._replacements: list[Replacement] = []
         self._stores: dict[Version, Store] = {}
         """The stores that versions have once adoptions and replacements are published."""
+        self._noted: Intent | None = None
+        self.then: Callable[[], None] = nothing_more
+        """See `Intent.then`; to be set before the end of the block."""
 
     def store(self, loaded: LoadedVersion) -> Store:
         """Return the store that a version has after what was noted so far."""
@@ -121,11 +124,12 @@ class Transaction:
             version: self.store(self._state.versions[version])
             for version in self._appended.keys() | self._removed.keys()
         }
-        self._state.intent = Intent(
+        self._noted = self._state.intent = Intent(
             {version: store.table.count + self._appended.get(version, 0) for version, store in stores.items()},
             {version: tuple(rows) for version, rows in self._removed.items()},
             tuple(self._adoptions),
             tuple(self._replacements),
+            self.then,
         )
         settle(self._state)
 
@@ -136,9 +140,17 @@ class Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Commit; or, if anything was raised, give back the memory that was laid out. Nothing else has happened."""
-        if error is None:
-            self.commit()
+        if error is not None:
+            self._give_up()
             return
+        try:
+            self.commit()
+        except BaseException:
+            if self._noted is None:
+                self._give_up()
+            raise
+
+    def _give_up(self) -> None:
         for adoption in self._adoptions:
             give_up(adoption, self._state.versions[adoption.source].store)
         for replacement in self._replacements:
@@ -159,6 +171,9 @@ def settle(state: ModuleState) -> bool:
         table = state.versions[version].table
         table.count = table.fill_holes(intent.removed.get(version, ()), total)
         table.layout += 1
+    # The rows have their places: to publish them twice would do harm once other versions have been ended.
+    state.intent = Intent({}, {}, (), (), intent.then)
+    intent.then()
     state.intent = None
     return True
 
@@ -228,22 +243,30 @@ def move(
     return (start, stop), hops
 
 
-def record(
-    state: ModuleState,
-    source: Version,
-    hops: Sequence[Hop],
-    entities: int,
-    cause: MoveCause,
-    at: float,
-    began: float,
-) -> MigrationRecord:
-    """Write a part of the latest change into the module's history. `began` is the monotonic time it began at."""
-    path = (source, *(hop.target.version for hop in hops))
-    forced = entities > 0 and any(joint.there is Absent.FORCED for hop in hops for joint in hop.joints)
+@dataclass(frozen=True)
+class Moved:
+    """Entities that a change takes from one version to another."""
+
+    source: Version
+    hops: tuple[Hop, ...]
+    entities: int
+
+
+def record(state: ModuleState, moves: Sequence[Moved], cause: MoveCause, at: float, began: float) -> None:
+    """Write the latest change into the module's history, once. `began` is the monotonic time it began at."""
+    if state.history and state.history[-1].number == state.split_number:
+        return
     ms = (time.perf_counter() - began) * 1000
-    migration = MigrationRecord(state.name, source, path[-1], at, cause, entities, path, ms, state.split_number, forced)
-    state.history.append(migration)
-    return migration
+    records = []
+    for each in moves:
+        path = (each.source, *(hop.target.version for hop in each.hops))
+        forced = each.entities > 0 and any(joint.there is Absent.FORCED for hop in each.hops for joint in hop.joints)
+        records.append(
+            MigrationRecord(
+                state.name, each.source, path[-1], at, cause, each.entities, path, ms, state.split_number, forced
+            )
+        )
+    state.history.extend(records)
 
 
 def _hand_over(state: ModuleState, adoption: Adoption) -> None:

@@ -36,6 +36,8 @@ class Recovery:
     faults: list[Fault] = field(default_factory=list)
     rollbacks: list[RollbackReport] = field(default_factory=list)
     processed: int = 0
+    asked: list[Ask] = field(default_factory=list)
+    """Every order of the tick, catch-ups included."""
     committed: list[tuple[Ask, Effects]] = field(default_factory=list)
     """What was asked for besides columns is carried out once every row has its place."""
 
@@ -86,22 +88,24 @@ def told(context: Context, fault: Fault, recovery: Recovery) -> None:
     )
 
 
-def take_back(context: Context, orders: Sequence[Ask], number: int) -> None:
-    """Undo a tick that was interrupted before anything was committed: it did not happen.
+def take_back(context: Context, states: Sequence[ModuleState], recovery: Recovery) -> None:
+    """Undo a tick that was interrupted before it was committed as a whole: it did not happen.
 
     Workers finish what they were told, within the deadline, so that no late answer meets a later tick; one that
     does not is ended, and the next tick treats it as any other death. Who was told nothing yet has nothing to finish.
+    A recovery that was done by then stays; its rows are as they were before the tick, in the version they went to.
     """
-    sent = [order for order in orders if order.sent]
+    sent = [order for order in recovery.asked if order.sent]
     gather(context, sent)
     for order in sent:
         if order.problem is not None and not end_worker(order.loaded):
             leave_memory(context, order.state, order.loaded)
         if order.reply is not None and order.reply.document is not None:
             order.loaded.document_ahead = True
-        snapshot = order.loaded.generations.of(number)
-        if snapshot.tick == number:
-            snapshot.restore(order.loaded.table, order.start, order.stop)
+    for loaded in (loaded for state in states for loaded in state.versions.values()):
+        snapshot = loaded.generations.of(recovery.number)
+        if snapshot.tick == recovery.number:
+            snapshot.restore(loaded.table, 0, min(snapshot.count, loaded.count))
 
 
 def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recovery: Recovery) -> None:
@@ -191,6 +195,7 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
             continue
         loaded.generations.of(recovery.number).extend(loaded.table, start, stop, recovery.number)
         order = Ask(state, loaded, start, stop)
+        recovery.asked.append(order)
         send(context, order, recovery.number, recovery.dt, catching_up=True)
         gather(context, [order])
         effects = validate(context, order, recovery.number, recovery.dt, [])

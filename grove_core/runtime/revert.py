@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.author.schema import ID, ID_DTYPE, Array
-from grove_core.base.errors import BadGeneration, GroveError, InvalidInput, UnknownGeneration
+from grove_core.base.errors import BadGeneration, InvalidInput, UnknownGeneration
 from grove_core.base.events import EventKind
-from grove_core.base.records import MigrationRecord, MoveCause, Restored, RollbackReport, RollbackStep, Since
+from grove_core.base.records import MoveCause, Restored, RollbackReport, RollbackStep, Since
 from grove_core.base.versions import Requirement
 from grove_core.memory.table import Rows, length
 from grove_core.migration.plan import refuse_irreversible
@@ -23,10 +23,10 @@ from grove_core.parts.contracts import NEW
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import rows_of
 from grove_core.runtime.loading import restart
-from grove_core.runtime.moves import Newcomers, Transaction, extract, move
+from grove_core.runtime.moves import Moved, Newcomers, Transaction, extract, move, record
 from grove_core.runtime.past import KeptGeneration, KeptTable
-from grove_core.runtime.roles import release
 from grove_core.runtime.rollback import Unfinished, known, redirect, refuse_limit, reload, tell
+from grove_core.runtime.split import handed_over
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED
 from grove_core.runtime.unloading import discard, end_worker
@@ -63,23 +63,27 @@ def go_back_to(
     plan = _Plan.of(state, generation, since)
     plan.refuse_without_a_way(target)
     decided = time.perf_counter()
+    at, restored = context.clock.now(), decided
     with _ready(context, state, target, generation) as (goal, reloaded, renewed):
         ready = time.perf_counter()
         state.split_number += 1
+        sources = [loaded for loaded in state.ordered if loaded is not goal]
+        weights = handed_over(state.weights, [loaded.version for loaded in sources], target)
+
+        def settle() -> None:
+            nonlocal restored
+            restored = time.perf_counter()
+            ways = [Moved(version, state.graph.path(version, target), count) for version, count in moved.items()]
+            record(state, ways, MoveCause.ROLLBACK, at, decided)
+            for each in state.past:
+                each.left |= each.number > generation.number
+            redirect(context, state, sources, target, None, weights)
+
         with Transaction(state) as transaction:
             moved, pins, changed = plan.carry_out(transaction, goal)
-    restored = time.perf_counter()
-    for version, count in moved.items():
-        ms = (restored - decided) * 1000
-        told = (version, target, context.clock.now(), MoveCause.ROLLBACK, count, (version, target), ms)
-        state.history.append(MigrationRecord(state.name, *told, state.split_number, False))
-    for each in state.past:
-        each.left |= each.number > generation.number
-    sources = [loaded for loaded in state.ordered if loaded is not goal]
-    redirect(context, state, sources, target, None)
+            transaction.then = settle
     if pins:
         context.emit(EventKind.PINS_DROPPED, state.name, target, entities=pins)
-    release(context, state, target)
     done = time.perf_counter()
     spent = {"backup": 0.0, "reload": ready - decided, "restore": restored - ready, "redirect": done - restored}
     report = Unfinished(
@@ -253,12 +257,8 @@ def _ready(
     """
     document = generation.documents.get(target)
     if target not in state.versions:
-        goal = reload(context, state, target, document)
-        try:
+        with _loaded(context, state, target, document) as goal:
             yield goal, True, document is not None
-        except GroveError:
-            discard(context, state, goal)
-            raise
         return
     goal = state.versions[target]
     renewed = document is not None and document != goal.document
@@ -283,3 +283,15 @@ def _ready(
             if not worker.kill():  # what it maps is the target's no more
                 context.emit(EventKind.MEMORY_ABANDONED, state.name, target)
             worker.close()
+
+
+@contextmanager
+def _loaded(context: Context, state: ModuleState, target: Version, document: bytes | None) -> Iterator[LoadedVersion]:
+    """Load the target; end it if anything is raised within."""
+    goal, weights = reload(context, state, target, document), state.weights
+    try:
+        yield goal
+    except BaseException:
+        if state.weights is weights and state.intent is None:  # nothing was published, and nothing will be
+            discard(context, state, goal)
+        raise

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from packaging.version import Version
 
-from grove_core.base.errors import GroveError, InvalidInput, LoadFailed, MigrationRefused, UnknownVersion
+from grove_core.base.errors import InvalidInput, LoadFailed, MigrationRefused, UnknownVersion
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackStep
 from grove_core.base.versions import Requirement, matching
-from grove_core.migration.plan import Hop
 from grove_core.runtime.breaker import closed_by_hand
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import load, restart
-from grove_core.runtime.moves import Transaction, move, record
+from grove_core.runtime.moves import Moved, Transaction, move, record
 from grove_core.runtime.roles import quarantine, release, settle_roles
+from grove_core.runtime.split import handed_over
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.runtime.store import PINNED
 from grove_core.runtime.unloading import discard
@@ -97,16 +97,23 @@ def go_back(
     if goal.worker is None:
         restart(context, state, goal)
     step("reload")
+    weights, at = handed_over(state.weights, [source.version for source in sources], target), context.clock.now()
+    moved: list[Moved] = []
+
+    def settle() -> None:
+        if len(steps) == 2:
+            step("restore")
+        record(state, moved, cause, at, decided)
+        redirect(context, state, sources, target, fault, weights)
+
+    before = state.split_number
     try:
-        moved, rows, pins = _move_all(state, sources, goal)
-    except GroveError:
-        if reloaded:
+        rows, pins = _move_all(state, sources, goal, moved, settle)
+    except BaseException:
+        if reloaded and len(steps) == 2 and state.intent is None:  # nothing was published, and nothing will be
             discard(context, state, goal)
+            state.split_number = before
         raise
-    for source, hops, count in moved:
-        record(state, source.version, hops, count, cause, context.clock.now(), decided)
-    step("restore")
-    redirect(context, state, sources, target, fault)
     if pins:
         context.emit(EventKind.PINS_DROPPED, state.name, target, entities=pins)
     step("redirect")
@@ -115,7 +122,7 @@ def go_back(
         tuple(source.version for source in sources),
         target,
         fault,
-        sum(count for _, _, count in moved),
+        sum(each.entities for each in moved),
         reloaded,
         tuple(steps),
         (time.perf_counter() - decided) * 1000,
@@ -124,11 +131,15 @@ def go_back(
 
 
 def _move_all(
-    state: ModuleState, sources: Sequence[LoadedVersion], goal: LoadedVersion
-) -> tuple[list[tuple[LoadedVersion, tuple[Hop, ...], int]], list[tuple[int, int]], int]:
-    """Move every row of `sources` in one transaction; return what moved, where to, and how many were pinned."""
+    state: ModuleState,
+    sources: Sequence[LoadedVersion],
+    goal: LoadedVersion,
+    moved: list[Moved],
+    then: Callable[[], None],
+) -> tuple[list[tuple[int, int]], int]:
+    """Move every row of `sources` in one transaction; return where to, and how many were pinned."""
     state.split_number += 1
-    moved, rows, pins = [], [], 0
+    rows, pins = [], 0
     with Transaction(state) as transaction:
         for source in sorted(sources, key=lambda one: -one.count):  # the first may be adopted
             count = source.count
@@ -137,8 +148,9 @@ def _move_all(
             pins += int(np.count_nonzero(source.table[PINNED]))
             placed, hops = move(transaction, state, source, slice(0, count), goal, pinned=False)
             rows.append(placed)
-            moved.append((source, hops, count))
-    return moved, rows, pins
+            moved.append(Moved(source.version, hops, count))
+        transaction.then = then
+    return rows, pins
 
 
 def go_back_by_hand(
@@ -160,8 +172,6 @@ def go_back_by_hand(
     target = known(state, requirement)
     sources = [loaded for loaded in state.ordered if loaded.version != target]
     recovered = go_back(context, state, sources, target, None, MoveCause.ROLLBACK, 0.0)
-    release(context, state, target)
-    closed_by_hand(state, target)
     assert recovered.report is not None
     report = recovered.report(True, began, limit_ms)
     tell(context, report)
@@ -234,18 +244,24 @@ def redirect(
     sources: Sequence[LoadedVersion],
     target: Version,
     fault: Fault | None,
+    weights: Mapping[Version, float],
 ) -> None:
-    """Hand over weight and trust. The target is stable if the stable version was left; nothing is previous then."""
-    weight = sum(state.weights.pop(source.version, 0.0) for source in sources)
-    state.weights[target] = state.weights.get(target, 0.0) + weight
+    """Hand over weight and trust. The target is stable if the stable version was left; nothing is previous then.
+
+    To do it twice is to do it once. `weights` are those that there are then.
+    """
+    state.weights = dict(weights)
     left = {source.version for source in sources}
     if state.stable in left:
-        state.stable = target
         state.previous = None
+        state.stable = target
         context.emit(EventKind.STABLE_CHANGED, state.name, target, previous=None)
     for source in sources:
         reason = fault.message if fault is not None else f"rolled back to {target} by hand"
         quarantine(context, state, source.version, reason)
         if fault is not None or source.worker is None:
             discard(context, state, source)
+    if fault is None:  # somebody asked for it
+        release(context, state, target)
+        closed_by_hand(state, target)
     settle_roles(context, state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from grove_core.parts.contracts import NEW, Population
 from grove_core.routing.shares import for_births, keys, with_pins
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import find, new_ids, refuse_alive
-from grove_core.runtime.moves import Newcomers, Transaction, move, record
+from grove_core.runtime.moves import Moved, Newcomers, Transaction, move, record
 from grove_core.runtime.population import LivePopulation
 from grove_core.runtime.roles import entrust, settle_roles
 from grove_core.runtime.state import LoadedVersion, ModuleState
@@ -45,12 +45,7 @@ def set_split(context: Context, state: ModuleState, given: Mapping[Requirement, 
     population = LivePopulation(state, loaded, shares)
     quota, excess = with_pins(shares, population.pinned, state.population)
     target = _route(state, population, quota)
-    moved = _carry_out(context, state, loaded, population, target)
-    state.weights = weights
-    for version, weight in weights.items():
-        if weight == 1.0:
-            entrust(context, state, version)
-    settle_roles(context, state)
+    moved = _carry_out(context, state, loaded, population, target, weights)
     report = SplitReport(
         state.name,
         dict(weights),
@@ -100,6 +95,10 @@ def spawn(
         none,
     )
     target = _route(state, population, quota)
+    if given is not None and count:
+        highest = int(ids.max())
+        if state.next_id <= highest < 1 << 62:
+            state.next_id = highest + 1
     with Transaction(state) as transaction:
         for index, one in enumerate(loaded):
             rows = np.flatnonzero(target == index)
@@ -107,10 +106,6 @@ def spawn(
                 batch = Batch(len(rows), {name: values[rows] for name, values in columns.items()})
                 hops = state.graph.path(source.version, one.version)
                 transaction.bring_in(one, Newcomers(ids[rows], migrate(batch, hops, state.open_runner)))
-    if given is not None and count:
-        highest = int(ids.max())
-        if state.next_id <= highest < 1 << 62:
-            state.next_id = highest + 1
     return ids
 
 
@@ -131,22 +126,25 @@ def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: Lo
     Raises:
         UnknownEntity, DuplicateEntity, NoLensPath, OutOfMemory: nothing changed.
     """
-    began = time.perf_counter()
+    began, at = time.perf_counter(), context.clock.now()
     state.split_number += 1
     here: NDArray[np.int64] = np.empty(0, np.int64)
-    moved: list[tuple[LoadedVersion, int, tuple[Hop, ...]]] = []
+    moved: list[Moved] = []
+
+    def settle() -> None:
+        target.table[PINNED][here] = True
+        record(state, moved, MoveCause.PIN, at, began)
+        settle_roles(context, state)
+
     with Transaction(state) as transaction:
         for loaded, _, rows in find(state, ids):
             if loaded is target:
                 here = rows
             else:
                 _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=True)
-                moved.append((loaded, len(rows), hops))
-        target.table[PINNED][here] = True
-    for loaded, count, hops in moved:
-        record(state, loaded.version, hops, count, MoveCause.PIN, context.clock.now(), began)
-    settle_roles(context, state)
-    return sum(count for _, count, _ in moved)
+                moved.append(Moved(loaded.version, hops, len(rows)))
+        transaction.then = settle
+    return sum(each.entities for each in moved)
 
 
 def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
@@ -155,8 +153,14 @@ def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
     Raises:
         UnknownEntity, DuplicateEntity: nothing changed.
     """
-    for loaded, _, rows in list(find(state, ids)):
-        loaded.table[PINNED][rows] = False
+    places = list(find(state, ids))
+
+    def settle() -> None:
+        for loaded, _, rows in places:
+            loaded.table[PINNED][rows] = False
+
+    with Transaction(state) as transaction:
+        transaction.then = settle
 
 
 def migrate_all(
@@ -167,34 +171,43 @@ def migrate_all(
     Raises:
         MigrationRefused, LensError, OutOfMemory: nothing moved.
     """
-    began = time.perf_counter()
+    began, at = time.perf_counter(), context.clock.now()
     state.split_number += 1
-    count = source.count
+    moved = Moved(source.version, way, source.count)
+    weights = handed_over(state.weights, [source.version], target.version)
+
+    def settle() -> None:
+        record(state, [moved], MoveCause.MIGRATE, at, began)
+        state.weights = dict(weights)
+        if abs(weights[target.version] - 1) < 1e-9:
+            entrust(context, state, target.version)
+        settle_roles(context, state)
+
     with Transaction(state) as transaction:
-        move(transaction, state, source, slice(0, count), target, way=way)
-    migration = record(state, source.version, way, count, MoveCause.MIGRATE, context.clock.now(), began)
-    hand_over(context, state, source.version, target.version)
+        move(transaction, state, source, slice(0, source.count), target, way=way)
+        transaction.then = settle
+    migration = state.history[-1]
     context.emit(
         EventKind.STATE_MIGRATED,
         state.name,
         target.version,
         source=str(source.version),
-        entities=count,
+        entities=moved.entities,
         path=[str(version) for version in migration.path],
         forced=migration.forced,
         ms=round(migration.ms, 3),
     )
     return MigrationReport(
-        state.name, source.version, target.version, count, migration.path, migration.ms, migration.forced
+        state.name, source.version, target.version, moved.entities, migration.path, migration.ms, migration.forced
     )
 
 
-def hand_over(context: Context, state: ModuleState, source: Version, target: Version) -> None:
-    """Give one version's weight to another, which is trusted once it has all of it."""
-    state.weights[target] = state.weights.get(target, 0.0) + state.weights.pop(source, 0.0)
-    if abs(state.weights[target] - 1) < 1e-9:
-        entrust(context, state, target)
-    settle_roles(context, state)
+def handed_over(weights: Mapping[Version, float], sources: Iterable[Version], target: Version) -> dict[Version, float]:
+    """Return weights in which the target has those of the sources besides its own."""
+    giving = {*sources, target}
+    left = {version: weight for version, weight in weights.items() if version not in giving}
+    left[target] = sum(weight for version, weight in weights.items() if version in giving)
+    return left
 
 
 def _weights(state: ModuleState, given: Mapping[Requirement, float]) -> tuple[dict[Version, float], float]:
@@ -257,11 +270,21 @@ def _carry_out(
     loaded: list[LoadedVersion],
     population: LivePopulation,
     target: NDArray[np.int32],
+    weights: dict[Version, float],
 ) -> int:
-    """Move the entities whose target is not where they are; return how many."""
-    began = time.perf_counter()
+    """Move the entities whose target is not where they are, and take the weights over; return how many moved."""
+    began, at = time.perf_counter(), context.clock.now()
     state.split_number += 1
-    moved: list[tuple[LoadedVersion, int, tuple[Hop, ...]]] = []
+    moved: list[Moved] = []
+
+    def settle() -> None:
+        record(state, moved, MoveCause.SPLIT, at, began)
+        state.weights = dict(weights)
+        for version, weight in weights.items():
+            if weight == 1.0:
+                entrust(context, state, version)
+        settle_roles(context, state)
+
     with Transaction(state) as transaction:
         for index, source in enumerate(loaded):
             free, wanted = population.free[index], target[population.part(index)]
@@ -269,10 +292,9 @@ def _carry_out(
             for other, places in _by_target(movers, wanted):
                 leaving = places if isinstance(free, slice) else free[places]
                 _, hops = move(transaction, state, source, leaving, loaded[other])
-                moved.append((source, len(leaving), hops))
-    for source, count, hops in moved:
-        record(state, source.version, hops, count, MoveCause.SPLIT, context.clock.now(), began)
-    return sum(count for _, count, _ in moved)
+                moved.append(Moved(source.version, hops, len(leaving)))
+        transaction.then = settle
+    return sum(each.entities for each in moved)
 
 
 def _by_target(movers: NDArray[np.int64], wanted: NDArray[np.int32]) -> Iterator[tuple[int, NDArray[np.int64]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -31,6 +31,10 @@ from grove_core.wire.messages import Introduced
 
 HISTORY = 10_000
 """How many migrations a module remembers."""
+
+
+def nothing_more() -> None:
+    """Do what a change of rows alone needs besides."""
 
 
 class Condition(StrEnum):
@@ -141,6 +145,8 @@ class Intent:
     removed: Mapping[Version, tuple[Rows, ...]]
     adoptions: tuple[Adoption, ...] = ()
     replacements: tuple[Replacement, ...] = ()
+    then: Callable[[], None] = nothing_more
+    """What belongs to the change besides rows: weights, trust, the history. Done last; twice is once."""
 
 
 class ModuleState:

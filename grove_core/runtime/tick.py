@@ -26,7 +26,8 @@ from grove_core.runtime.state import Condition, ModuleState
 def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
     """Advance every module by `dt` seconds. A fault of a version is handled here, and never raised.
 
-    Ctrl-C comes after it: workers that were told to work must be waited for in any case.
+    Signals that the program handles come after it: workers that were told to work must be waited for in any case.
+    What else is raised within, such as a MemoryError, leaves no part of the tick.
     """
     with put_off():
         return _tick(context, states, number, dt)
@@ -45,16 +46,17 @@ def _tick(context: Context, states: Sequence[ModuleState], number: int, dt: floa
         keep(context, running, number)
     clock.ended(Stage.CHECKPOINT)
     asks, silent = _orders(running)
+    recovery = Recovery(number, dt, asked=list(asks))
     try:
         for order in asks:
             send(context, order, number, dt, catching_up=False)
         gather(context, asks, silent)
+        clock.ended(Stage.WORK)
+        _commit(context, [*asks, *_broken(silent)], recovery)
     except BaseException:
-        take_back(context, asks, number)
+        take_back(context, running, recovery)
         raise
-    clock.ended(Stage.WORK)
-    recovery = Recovery(number, dt)
-    _commit(context, [*asks, *_broken(silent)], recovery)
+    _carry_out(context, recovery)
     clock.ended(Stage.COMMIT)
     for state in states:
         breaker.step(context, state)
@@ -126,6 +128,10 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
             recovery.committed.append((order, effects))
     for order, fault, ms in sorted(bad, key=lambda one: one[0].loaded.version != one[0].state.stable):
         recover(context, order, fault, ms, recovery)
+
+
+def _carry_out(context: Context, recovery: Recovery) -> None:
+    """Do what versions asked for besides columns, once every row has its place and its tick."""
     for order, effects in recovery.committed:
         end_and_bear(context, order, effects)
     for order, effects in recovery.committed:

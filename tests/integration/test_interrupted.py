@@ -1,9 +1,14 @@
-"""An interrupt anywhere in an engine call leaves all of it, or nothing; and the engine goes on."""
+"""Whatever strikes wherever in an engine call leaves all of it, or nothing; and the engine goes on.
+
+Each call is run once to find the lines of the package that it comes to; then once more for each of them, and struck
+there: by Ctrl-C, and by an error. A test takes some of the lines; with GROVE_STRIKE_ALL set it takes all.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,64 +16,72 @@ import pytest
 
 from grove_core import DebugEngine, ManualClock
 
-from ..striking import Place, places_of, strike
+from ..striking import Place, ctrl_c, error, places_of, strike
 from .conftest import PATIENT, Shared
 from .interrupted import CALLS, Interruptible, shown
 from .sources import MODULE
 
+ALL = "GROVE_STRIKE_ALL" in os.environ
+EACH = 12
+"""How many places of each call are struck, unless all are."""
+HASTY = msgspec.structs.replace(PATIENT, tick_deadline_ms=5000.0, load_deadline_seconds=10.0)
+
+Opened = Callable[[Interruptible], Any]
+
 
 @pytest.fixture
-def opened(package: Any, installed: Any, isolation: Shared) -> Any:
+def opened(package: Any, installed: Any, isolation: Shared) -> Opened:
+    folders: dict[tuple[str, str], Any] = {}
+
     @contextlib.contextmanager
-    def make(case: Interruptible, folders: dict[str, Any]) -> Iterator[DebugEngine]:
+    def make(case: Interruptible) -> Iterator[DebugEngine]:
         for number, source in case.sources.items():
-            if number not in folders:
-                folders[number] = package(MODULE, number, source)
-        settings, clock = (
-            msgspec.structs.replace(PATIENT, tick_deadline_ms=2000.0, load_deadline_seconds=3.0, **case.settings),
-            ManualClock(),
-        )
-        found = installed(*(folders[number] for number in case.sources))
-        with DebugEngine(settings, plugins=[found], clock=clock, isolation=isolation) as engine:
+            if (number, source) not in folders:
+                folders[number, source] = package(MODULE, number, source)
+        found = installed(*(folders[one] for one in case.sources.items()))
+        clock = ManualClock()
+        with DebugEngine(HASTY, plugins=[found], clock=clock, isolation=isolation) as engine:
             case.ready(engine, clock)
             yield engine
 
     return make
 
 
-def outcome(
-    opened: Any, case: Interruptible, folders: dict[str, Any], place: Place, nth: int, before: Any, after: Any
-) -> str:
-    """Strike once; say what was left: nothing, all, or what is wrong."""
-    with opened(case, folders) as engine:
-        if not strike(lambda: case.call(engine), place, nth):
-            return "not struck"
-        left = shown(engine)
-        verdict = "nothing" if left == before else "all" if left == after else f"neither: {left}"
-        if engine.is_version_loaded(MODULE, ">=0"):
-            count = len(engine.entities(MODULE)["id"])
-            report = engine.tick(0.0)
-            if (report.entities, len(engine.entities(MODULE)["id"])) != (count, count):
-                verdict += f", and a tick after it was {report}"
-        return verdict
+def some(places: list[tuple[Place, int]], seed: str) -> list[tuple[Place, int]]:
+    """Choose some places, spread over all of them, others for each call."""
+    if ALL or len(places) <= EACH:
+        return places
+    step = len(places) / EACH
+    first = sum(seed.encode()) % max(1, int(step))
+    return [places[int(first + step * number)] for number in range(EACH) if first + step * number < len(places)]
 
 
+def what_is_left(engine: DebugEngine, before: Any, after: Any) -> str:
+    """Say whether nothing of a call is left, all of it, or something else, and how the engine goes on."""
+    left = shown(engine)
+    verdict = "nothing" if left == before else "all" if left == after else f"neither: {left}"
+    if engine.is_version_loaded(MODULE, ">=0"):
+        count = len(engine.entities(MODULE)["id"])
+        report = engine.tick(0.0)
+        if (report.entities, len(engine.entities(MODULE)["id"])) != (count, count):
+            verdict += f"; the tick after it was {report}"
+    return verdict
+
+
+@pytest.mark.timeout(3600 if ALL else 120)
+@pytest.mark.parametrize("how", [ctrl_c, error])
 @pytest.mark.parametrize("name", CALLS)
-def test_it(opened: Any, name: str) -> None:
-    case, folders = CALLS[name], {}
-    with opened(case, folders) as engine:
+def test_it_leaves_all_or_nothing(opened: Opened, name: str, how: Callable[[], None]) -> None:
+    case = CALLS[name]
+    with opened(case) as engine:
         before = shown(engine)
         places = places_of(lambda: case.call(engine))
         after = shown(engine)
-    wrong = []
-    for place, nth in places:
-        import time
-
-        t = time.time()
-        open("/tmp/place.log", "a").write(f"{name} {place} {nth}\n")
-        said = outcome(opened, case, folders, place, nth, before, after)
-        open("/tmp/place.log", "a").write(f"   {time.time() - t:.2f} {said[:100]}\n")
-        if said not in ("nothing", "all", "not struck"):
-            wrong.append(f"{place[0]}:{place[1]} ({nth}) {said[:300]}")
-    print(len(places), "places", len(wrong), "wrong")
-    assert wrong == []
+    wrong = {}
+    for place, nth in some(places, f"{name}{how.__name__}"):
+        with opened(case) as engine:
+            strike(lambda engine=engine: case.call(engine), place, nth, how)
+            left = what_is_left(engine, before, after)
+        if left not in ("nothing", "all"):
+            wrong[f"{place[0]}:{place[1]} ({nth})"] = left
+    assert wrong == {}
