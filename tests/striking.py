@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import grove_core
+from grove_core import GroveError
 
 PACKAGE = str(Path(grove_core.__file__).parent)
 Place = tuple[str, int]
@@ -77,6 +78,6 @@ def strike(call: Callable[[], object], place: Place, nth: int, how: Callable[[],
     try:
         with watched(see):
             call()
-    except (Struck, KeyboardInterrupt):
+    except (Struck, KeyboardInterrupt, GroveError):  # an error may come up as what it did to a part
         return True
     return False

@@ -12,6 +12,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.limits import Limit
 from grove_core.base.records import FaultKind
 from grove_core.base.waiting import Poll
+from grove_core.parts.contracts import Worker
 from grove_core.runtime.adoption import remap
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState
@@ -53,6 +54,8 @@ class Ask:
     """The tick it was sent in."""
     sent: bool = False
     """Whether its version may be at it."""
+    worker: Worker | None = None
+    """Who it was sent to."""
     asked_at: float = 0.0
     """The monotonic time at which it was sent, in seconds."""
     deadline: float = 0.0
@@ -84,7 +87,7 @@ class Ask:
 
 def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: bool) -> None:
     """Send an order. A worker that is gone is the order's problem, not an error."""
-    worker = order.loaded.worker
+    worker = order.worker = order.loaded.worker
     order.number, order.asked_at = number, time.perf_counter()
     limits = order.loaded.limits
     order.limit_ms = context.settings.tick_deadline_ms if limits.tick_ms is None else limits.tick_ms

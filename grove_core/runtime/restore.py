@@ -18,6 +18,7 @@ from grove_core.runtime.commit import Effects, apply, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import restart
 from grove_core.runtime.mending import mend
+from grove_core.runtime.moves import settle
 from grove_core.runtime.roles import pause, settle_roles
 from grove_core.runtime.rollback import Recovered, go_back, tell
 from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
@@ -95,10 +96,13 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
     does not is ended, and the next tick treats it as any other death. Who was told nothing yet has nothing to finish.
     A recovery that was done by then stays; its rows are as they were before the tick, in the version they went to.
     """
+    for state in states:
+        settle(state)
     sent = [order for order in recovery.asked if order.sent]
     gather(context, sent)
     for order in sent:
-        if order.problem is not None and not end_worker(order.loaded):
+        failed = order.problem is not None and order.loaded.worker is order.worker
+        if failed and not end_worker(order.loaded):
             leave_memory(context, order.state, order.loaded)
         if order.reply is not None and order.reply.document is not None:
             order.loaded.document_ahead = True
@@ -177,6 +181,9 @@ def start_again(context: Context, order: Ask) -> Recovered | None:
     except GroveError as error:
         context.emit(EventKind.LOAD_FAILED, state.name, loaded.version, error=f"no restart: {error}")
         return None
+    except BaseException:
+        loaded.restarts -= 1  # it was not the version that failed
+        raise
     context.emit(EventKind.RESTARTED, state.name, loaded.version, entities=loaded.count)
     settle_roles(context, state)
     return Recovered(state, loaded, [(order.start, order.stop)], None)

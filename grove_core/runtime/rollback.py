@@ -92,25 +92,25 @@ def go_back(
         steps.append(RollbackStep(name, (now - clock) * 1000))
         clock = now
 
-    reloaded = target not in state.versions
-    goal = reload(context, state, target) if reloaded else state.versions[target]
-    if goal.worker is None:
-        restart(context, state, goal)
-    step("reload")
-    weights, at = handed_over(state.weights, [source.version for source in sources], target), context.clock.now()
+    before, at = state.split_number, context.clock.now()
     moved: list[Moved] = []
 
     def settle() -> None:
-        if len(steps) == 2:
+        if len(steps) == 2:  # not once more where it is done again
             step("restore")
         record(state, moved, cause, at, decided)
         redirect(context, state, sources, target, fault, weights)
 
-    before = state.split_number
+    reloaded = target not in state.versions
+    goal = reload(context, state, target) if reloaded else state.versions[target]
     try:
+        if goal.worker is None:
+            restart(context, state, goal)
+        step("reload")
+        weights = handed_over(state.weights, [source.version for source in sources], target)
         rows, pins = _move_all(state, sources, goal, moved, settle)
     except BaseException:
-        if reloaded and len(steps) == 2 and state.intent is None:  # nothing was published, and nothing will be
+        if reloaded and len(steps) <= 2 and state.intent is None:  # nothing was published, and nothing will be
             discard(context, state, goal)
             state.split_number = before
         raise

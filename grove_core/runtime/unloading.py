@@ -11,6 +11,7 @@ from grove_core.base.interrupts import put_off
 from grove_core.base.records import Memory, Role, UnloadReport
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
+from grove_core.runtime.moves import Transaction
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.wire.messages import AskIdle, Idle, Mapped, Shutdown
 
@@ -82,7 +83,7 @@ def end_version(
     with put_off():
         if loaded.worker is not None:
             _shut_down(loaded.worker, context.settings.idle_deadline_seconds)
-        tables = discard(context, state, loaded)
+        tables = _end(context, state, loaded)
     after = context.isolation.memory()
     returned = None if before is None or after is None else before - after + tables
     report = UnloadReport(state.name, loaded.version, had, returned, (time.perf_counter() - began) * 1000, idle_seconds)
@@ -98,6 +99,20 @@ def end_version(
         ms=round(report.ms, 3),
     )
     return report
+
+
+def _end(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
+    """Discard a version as a change that is finished later if it is interrupted; return what its tables gave back."""
+    returned = 0
+
+    def settle() -> None:
+        nonlocal returned
+        if state.versions.get(loaded.version) is loaded:
+            returned = discard(context, state, loaded)
+
+    with Transaction(state) as transaction:
+        transaction.then = settle
+    return returned
 
 
 @put_off()
@@ -122,10 +137,11 @@ def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
 @put_off()
 def end_worker(loaded: LoadedVersion) -> bool:
     """Kill the worker, if there is one; tell whether it is certainly gone."""
-    worker, loaded.worker = loaded.worker, None
+    worker = loaded.worker
     if worker is None:
         return True
     gone = worker.kill()
+    loaded.worker = None
     worker.close()
     return gone
 

@@ -133,20 +133,21 @@ CALLS: dict[str, Interruptible] = {
 }
 
 
-def shown(engine: DebugEngine) -> Any:
+def shown(engine: DebugEngine) -> dict[str, Any]:
     """Return what must be wholly as before, or wholly as after: all but who runs it and what is told of it."""
     if not engine.is_version_loaded(MODULE, ">=0"):
-        return None
+        return {}
     versions = engine.get_loaded_versions(MODULE)
     columns = engine.entities(MODULE, version=str(versions[-1]))
     ids = sorted(columns["id"].tolist())
-    return (
-        engine.stable_version(MODULE),
-        engine.get_traffic_split(MODULE),
-        sorted(engine.workers(MODULE)),
-        engine.is_paused(MODULE),
-        [engine.explain(MODULE, each).pinned for each in ids],
-        [(each.from_version, each.to_version, each.entities, each.number) for each in engine.migration_history(MODULE)],
-        dict(zip(ids, engine.locate(MODULE, ids), strict=True)),
-        rows_by_id(columns),
-    )
+    history = engine.migration_history(MODULE)
+    return {
+        "stable": engine.stable_version(MODULE),
+        "weights": engine.get_traffic_split(MODULE),
+        "running": sorted(engine.workers(MODULE)),
+        "paused": engine.is_paused(MODULE),
+        "pinned": [engine.explain(MODULE, each).pinned for each in ids],
+        "history": [(each.from_version, each.to_version, each.entities, each.number) for each in history],
+        "versions": dict(zip(ids, engine.locate(MODULE, ids), strict=True)),
+        "values": rows_by_id(columns),
+    }
