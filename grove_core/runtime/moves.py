@@ -250,6 +250,8 @@ class Moved:
     source: Version
     hops: tuple[Hop, ...]
     entities: int
+    straight_to: Version | None = None
+    """Where they are, if they went there by no way: with values that were kept."""
 
 
 def record(state: ModuleState, moves: Sequence[Moved], cause: MoveCause, at: float, began: float) -> None:
@@ -259,7 +261,8 @@ def record(state: ModuleState, moves: Sequence[Moved], cause: MoveCause, at: flo
     ms = (time.perf_counter() - began) * 1000
     records = []
     for each in moves:
-        path = (each.source, *(hop.target.version for hop in each.hops))
+        way = [hop.target.version for hop in each.hops] if each.straight_to is None else [each.straight_to]
+        path = (each.source, *way)
         forced = each.entities > 0 and any(joint.there is Absent.FORCED for hop in each.hops for joint in hop.joints)
         records.append(
             MigrationRecord(

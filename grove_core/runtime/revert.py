@@ -73,7 +73,7 @@ def go_back_to(
         def settle() -> None:
             nonlocal restored
             restored = time.perf_counter()
-            ways = [Moved(version, state.graph.path(version, target), count) for version, count in moved.items()]
+            ways = [Moved(version, (), count, target) for version, count in moved.items()]
             record(state, ways, MoveCause.ROLLBACK, at, decided)
             for each in state.past:
                 each.left |= each.number > generation.number

@@ -368,6 +368,29 @@ def test_values_of_then_need_no_way_back(open_engine: OpenEngine) -> None:
     assert seen(engine) == then
 
 
+def test_values_of_then_need_no_lens_from_where_their_entities_are(open_engine: OpenEngine) -> None:
+    """Version 3 leads nowhere: its entities were born there, and an id of then among them."""
+    engine = open_engine({"1.0.0": V1, "3.0.0": ALONE}, settings=keeping(5))
+    start(engine, v1=1.0)
+    engine.tick(0.1)
+    engine.tick(0.1)
+    then = seen(engine)
+    engine.tick(0.1)
+    engine.despawn(MODULE, range(10))
+    engine.load_module_version(MODULE, 3)
+    engine.set_traffic_split(MODULE, {3: 1.0})
+    engine.spawn(MODULE, id=[4, 5, 100], m=7)
+    with pytest.raises(NoLensPath):
+        engine.rollback(MODULE, 1, generation=3)
+    assert engine.stable_version(MODULE) == THREE
+    engine.despawn(MODULE, [100])
+    told = engine.rollback(MODULE, 1, generation=3).restored
+    assert told is not None and (told.restored, told.born, told.gone) == (2, 0, 8)
+    assert seen(engine) == {each: then[each] for each in (4, 5)}
+    last = engine.migration_history(MODULE)[-1]
+    assert (last.path, last.entities, engine.explain(MODULE, 4).move) == ((THREE, ONE), 2, last)
+
+
 def test_a_generation_that_breaks_a_rule_is_not_gone_back_to(open_engine: OpenEngine, refused: Refused) -> None:
     """What a lens makes may break a rule of the target; the fault comes with its first tick, the generation before."""
     strict = version(
