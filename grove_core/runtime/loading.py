@@ -224,10 +224,9 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     Raises:
         GroveError: it cannot be imported, or its lenses do not fit.
     """
-    worker, deadline = context.isolation.start(), Deadline(context.waiting, context.settings.load_deadline_seconds)
-    try:
+    deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
+    with _kept_on_success(context, lambda _: None) as worker:
         description = introduce(context, state, worker, record, context.settings.limits, deadline)
-    finally:
         with put_off():
             worker.kill()
             worker.close()
@@ -242,14 +241,17 @@ def _kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator
         context: the engine's parts.
         undo: called then, with whether the worker is certainly gone.
     """
-    worker = context.isolation.start()
+    worker: Worker | None = None
     try:
+        with put_off():  # who is being started cannot be ended yet
+            worker = context.isolation.start()
         yield worker
     except BaseException:
         with put_off():
-            gone = worker.kill()
-            worker.close()
-            undo(gone)
+            if worker is not None:
+                gone = worker.kill()
+                worker.close()
+                undo(gone)
         raise
 
 

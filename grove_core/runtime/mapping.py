@@ -97,7 +97,8 @@ class Mapper:
         host = _host(joint.there)
         fresh = host not in self._workers
         if fresh:
-            self._workers[host] = self._context.isolation.start()
+            with put_off():
+                self._workers[host] = self._context.isolation.start()
         worker = self._workers[host]
         try:
             if fresh and isinstance(host, Version):
