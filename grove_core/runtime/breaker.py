@@ -80,7 +80,8 @@ def _try_again(context: Context, state: ModuleState, status: BreakerStatus) -> N
     weight = least if status.weight is None else min(least, status.weight)
     try:
         if loaded_now:
-            load(context, state, state.descriptions[version].record, state.configs.get(version, {}), None)
+            record, config = state.descriptions[version].record, state.configs.get(version, {})
+            load(context, state, record, config, None, limits=state.limits.get(version))
         if weight > 0:
             _give(context, state, version, weight)
     except GroveError as error:

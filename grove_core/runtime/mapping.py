@@ -229,7 +229,8 @@ def _given(joint: Joint, answer: Any) -> tuple[str, ...]:
         ProtocolError: it answered what it may not.
     """
     if isinstance(answer, Raised):
-        raise LensError(f"it raised {answer.error}\n{answer.traceback}".rstrip())
+        over = "" if answer.limit is None else f"went over its limit {answer.limit}: it "
+        raise LensError(f"it {over}raised {answer.error}\n{answer.traceback}".rstrip())
     if not isinstance(answer, Given):
         raise ProtocolError(f"it answered {type(answer).__name__} where Given was due")
     known, told = joint.gives.keys(), set(answer.names)

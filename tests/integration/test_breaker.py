@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from packaging.version import Version
 
-from grove_core import DebugEngine, ManualClock
+from grove_core import DebugEngine, Limits, ManualClock
 from grove_core.base.events import EventKind
 from grove_core.base.records import BreakerState, FaultKind
 from grove_core.parts.contracts import Restart
@@ -111,6 +111,23 @@ def test_after_the_cooldown_it_is_tried_and_gets_back_what_it_had(open_engine: O
     released = [event for event in engine.events if event.kind is EventKind.RELEASED]
     assert [event.version for event in released] == [TWO]
     assert engine.entities(MODULE)["n"].tolist() == [9] * 20
+
+
+def test_a_trial_is_held_to_the_version_s_own_limits(open_engine: OpenEngine) -> None:
+    engine, clock = start(open_engine)
+    engine.set_traffic_split(MODULE, {1: 1.0})
+    engine.unload_module_version(MODULE, 2)
+    limits = Limits(output_bytes=10_000)
+    engine.load_module_version(MODULE, 2, limits=limits)
+    engine.set_traffic_split(MODULE, {1: 0.5, 2: 0.5})
+    ticks(engine, clock, 2)
+    engine.inject_fault(MODULE, 2, "raise")
+    engine.tick(0.1)
+    assert engine.get_loaded_versions(MODULE) == [ONE]
+    clock.advance(COOLDOWN)
+    ticks(engine, clock, 1)
+    assert engine.breakers(MODULE)[TWO].state is BreakerState.HALF_OPEN
+    assert engine._states[MODULE].versions[TWO].limits == limits
 
 
 def test_a_stable_version_that_is_tried_becomes_stable_again(open_engine: OpenEngine) -> None:

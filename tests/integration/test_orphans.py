@@ -193,6 +193,7 @@ def test_a_fork_that_runs_on_does_not_answer_for_its_version(open_engine: OpenEn
         report = engine.tick(0.1)
         assert (report.faults, report.entities) == ((), 10)
         assert engine.entities(MODULE)["n"].tolist() == [number] * 10
+    assert all_gone(children_of(engine.workers(MODULE)[ONE])), "each of them found its socket closed, and ended"
 
 
 @pytest.mark.parametrize("how", ["unloaded", "killed"])
