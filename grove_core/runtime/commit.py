@@ -51,8 +51,8 @@ def validate(
     reply, loaded = order.reply, order.loaded
     if order.problem is not None or reply is None:
         return order.problem or Problem(FaultKind.WRONG_REPLY, "it gave no reply")
-    if reply.number != number or not (math.isfinite(reply.ms) and reply.ms >= 0):
-        return Problem(FaultKind.WRONG_REPLY, f"it answered tick {reply.number} in {reply.ms} ms, in tick {number}")
+    if problem := _misplaced(order, reply, number):
+        return problem
     effects = NOTHING
     if reply.failed or reply.despawned or reply.spawned:
         try:
@@ -73,6 +73,15 @@ def validate(
     if context.validators and (sentence := refusal(context, order, number, dt, effects.failed)):
         return Problem(FaultKind.RULE, sentence)
     return effects
+
+
+def _misplaced(order: Ask, reply: Ticked, number: int) -> Problem | None:
+    """Return what is wrong with a reply that is not the one to this order, or says nonsense of it."""
+    if reply.number != number or not (math.isfinite(reply.ms) and reply.ms >= 0):
+        return Problem(FaultKind.WRONG_REPLY, f"it answered tick {reply.number} in {reply.ms} ms, in tick {number}")
+    if reply.order != order.order:
+        return Problem(FaultKind.WRONG_REPLY, f"it answered its order {reply.order} where {order.order} was due")
+    return None
 
 
 def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:

@@ -347,3 +347,16 @@ def set_state(self, document): self.ticks = document
     for number in (1, 2):
         assert engine.tick(0.1).faults == ()
         assert set(engine.entities(MODULE)["n"].tolist()) == {number}
+
+
+def test_an_answer_that_comes_twice_is_none_to_the_next_order(open_engine: OpenEngine) -> None:
+    process = (
+        "e.n += 1\nif not self.catching_up and dt == 0.5: self.world._sight._channel.send(Ticked(1, 0.1, order=1))"
+    )
+    twice = version(process, schema=SCHEMA_1, top="from grove_core.wire.messages import Ticked")
+    engine = open_engine({"1.0.0": twice, "2.0.0": V2})
+    start(engine, v1=0.5, v2=0.5)
+    engine.inject_fault(MODULE, 2, "raise")
+    report = engine.tick(0.5)
+    assert report.entities == sum(counted(engine)), "what is said to be ticked was"
+    assert {fault.version for fault in report.faults} == {ONE, TWO}

@@ -83,6 +83,9 @@ POSSIBLE: dict[Point, tuple[Harm, ...]] = {
 SHORT, LONG = 0.004, 0.2
 """Seconds of a lag: well within the deadline of a tick, and well beyond."""
 
+OVER = 1e-6
+"""Seconds that a wait in vain takes longer than it was told, as all do: rounding must not keep the time back."""
+
 
 @dataclass(frozen=True)
 class Mood:
@@ -145,7 +148,7 @@ class Schedule:
             self.now = max(self.now, at)
             action()
         else:
-            self.now = max(self.now, until)
+            self.now = max(self.now, until + OVER)
 
     def rest(self, seconds: float) -> None:
         """Let so many seconds pass while the engine does nothing."""
