@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from grove_core.base.errors import OutOfMemory
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
 from grove_core.base.waiting import SystemWaiting
+from grove_core.memory import arena
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice
 from grove_core.runtime import tick as tick_module
@@ -360,3 +362,16 @@ def test_an_answer_that_comes_twice_is_none_to_the_next_order(open_engine: OpenE
     report = engine.tick(0.5)
     assert report.entities == sum(counted(engine)), "what is said to be ticked was"
     assert {fault.version for fault in report.faults} == {ONE, TWO}
+
+
+def test_what_was_decided_of_no_rows_needs_no_memory(open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = open_engine({"1.0.0": V1, "1.1.0": V1})
+    engine.load_module_version(MODULE, "1.0.0")
+    engine.load_module_version(MODULE, "1.1.0")
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(arena, "create", refused)
+    assert engine.migrate_state(MODULE, "1.0.0", "1.1.0").entities == 0
+    assert engine.get_traffic_split(MODULE) == {ONE: 0.0, Version("1.1.0"): 1.0}
