@@ -9,6 +9,7 @@ from typing import Any
 from packaging.version import Version
 
 from grove_core import GroveError, ManualClock, MultiVersionEngine
+from grove_core.base.errors import OutOfMemory
 
 from .account import Account, Broken
 from .model import FIRST, THIRD, Row
@@ -215,6 +216,8 @@ class Program:
             report = engine.tick(dt)
         except KeyboardInterrupt:
             self._schedule.counts["interrupted ticks"] += 1
+        except OutOfMemory:
+            self._schedule.counts["refused ticks"] += 1
         self._schedule.counts["ticks"] += 1
         events = list(engine.events)[known:]
         if report is not None:

@@ -65,6 +65,8 @@ class Harm(StrEnum):
     """No worker can be started."""
     FULL = "full"
     """Its queue takes no message."""
+    NO_MEMORY = "no memory"
+    """The system gives the engine no file, or no further descriptor of one."""
     INTERRUPT = "interrupt"
     """Ctrl-C, while the engine waits."""
 
