@@ -375,3 +375,24 @@ def test_what_was_decided_of_no_rows_needs_no_memory(open_engine: OpenEngine, mo
     monkeypatch.setattr(arena, "create", refused)
     assert engine.migrate_state(MODULE, "1.0.0", "1.1.0").entities == 0
     assert engine.get_traffic_split(MODULE) == {ONE: 0.0, Version("1.1.0"): 1.0}
+
+
+def test_rows_that_cannot_be_shown_to_who_takes_over_skip_the_tick(
+    open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(BOTH)
+    start(engine, v1=0.0, v2=1.0)
+    engine.tick(0.1)
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arena, "reopen_read_only", refused)
+        engine.inject_fault(MODULE, 2, "raise")
+        report = engine.tick(0.1)
+    assert (report.entities, report.skipped, len(report.faults)) == (0, 10, 1)
+    (skipped,) = [event for event in engine.events if event.kind is EventKind.CATCH_UP_SKIPPED]
+    assert "Too many open files" in skipped.details["reason"]
+    assert engine.tick(0.1).entities == 10
+    assert counted(engine) == [101] * 10
