@@ -101,14 +101,14 @@ def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
         )
     loaded.meter.count(reply.ms, order.stop - order.start, loaded.table[ID][effects.failed])
     loaded.restarts = 0
+    if reply.document is not None:  # now: it may be restarted within this tick, and goes on from it
+        loaded.document = reply.document
     return order.stop - order.start - failed
 
 
 def end_and_bear(context: Context, order: Ask, effects: Effects) -> None:
     """Carry out what a version asked for. Newborn for whom there is no place are reported, not lost in silence."""
     state, loaded = order.state, order.loaded
-    if order.reply is not None and order.reply.document is not None:
-        loaded.document = order.reply.document
     if len(effects.despawned):
         despawn(state, effects.despawned)
     for count, columns, ids in effects.born:

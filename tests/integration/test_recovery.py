@@ -396,3 +396,29 @@ def test_rows_that_cannot_be_shown_to_who_takes_over_skip_the_tick(
     assert "Too many open files" in skipped.details["reason"]
     assert engine.tick(0.1).entities == 10
     assert counted(engine) == [101] * 10
+
+
+def test_a_document_keeps_a_tick_that_was_committed_before_its_version_failed(
+    open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    body = """
+ticks = 0
+def get_state(self): return self.ticks
+def set_state(self, document): self.ticks = document
+"""
+    process = f"""
+if self.catching_up and not os.path.exists({str(tmp_path / "failed")!r}):
+    os.mkdir({str(tmp_path / "failed")!r})
+    os._exit(1)
+self.ticks += 1
+self.mark_state_changed()
+e.n = self.ticks
+"""
+    engine = open_engine({"1.0.0": version(process, schema=SCHEMA_1, body=body), "2.0.0": V2})
+    start(engine, v1=0.5, v2=0.5)
+    engine.inject_fault(MODULE, 2, "raise")
+    report = engine.tick(0.1)
+    assert ([fault.version for fault in report.faults], report.entities) == ([TWO, ONE], 10)
+    assert sorted(engine.entities(MODULE)["n"].tolist()) == [1] * 5 + [2] * 5
+    engine.tick(0.1)
+    assert set(engine.entities(MODULE)["n"].tolist()) == {3}
