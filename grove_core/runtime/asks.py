@@ -52,6 +52,8 @@ class Ask:
     stop: int
     number: int = 0
     """The tick it was sent in."""
+    order: int = 0
+    """Which of its version's orders it is."""
     sent: bool = False
     """Whether its version may be at it."""
     worker: Worker | None = None
@@ -105,7 +107,9 @@ def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: b
             order.printed = worker.printed
         order.sent = True
         document = order.loaded.document if order.loaded.document_ahead else None
-        worker.send(Tick(number, dt, order.start, order.stop, catching_up, document))
+        order.loaded.orders += 1
+        order.order = order.loaded.orders
+        worker.send(Tick(number, dt, order.start, order.stop, catching_up, document, order.order))
         order.loaded.document_ahead = False
     except PeerDied:
         order.problem = _death(order.loaded)

@@ -55,6 +55,6 @@ def _held(context: Context, state: ModuleState, loaded: LoadedVersion, use: Vers
             reason = f"the hold raised {type(error).__name__}: {error}"
         if reason is not None:
             return f"{name}: {reason}"
-    if not is_idle(loaded, IDLE_ANSWER_SECONDS):
+    if not is_idle(loaded, IDLE_ANSWER_SECONDS, context.waiting):
         return "its is_idle is not true"
     return None

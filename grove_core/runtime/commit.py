@@ -51,8 +51,8 @@ def validate(
     reply, loaded = order.reply, order.loaded
     if order.problem is not None or reply is None:
         return order.problem or Problem(FaultKind.WRONG_REPLY, "it gave no reply")
-    if reply.number != number or not (math.isfinite(reply.ms) and reply.ms >= 0):
-        return Problem(FaultKind.WRONG_REPLY, f"it answered tick {reply.number} in {reply.ms} ms, in tick {number}")
+    if problem := _misplaced(order, reply, number):
+        return problem
     effects = NOTHING
     if reply.failed or reply.despawned or reply.spawned:
         try:
@@ -75,6 +75,15 @@ def validate(
     return effects
 
 
+def _misplaced(order: Ask, reply: Ticked, number: int) -> Problem | None:
+    """Return what is wrong with a reply that is not the one to this order, or says nonsense of it."""
+    if reply.number != number or not (math.isfinite(reply.ms) and reply.ms >= 0):
+        return Problem(FaultKind.WRONG_REPLY, f"it answered tick {reply.number} in {reply.ms} ms, in tick {number}")
+    if reply.order != order.order:
+        return Problem(FaultKind.WRONG_REPLY, f"it answered its order {reply.order} where {order.order} was due")
+    return None
+
+
 def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
     """Commit a reply: count it, restore what failed. Return how many entities had their tick."""
     loaded, reply, state = order.loaded, order.reply, order.state
@@ -92,14 +101,14 @@ def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
         )
     loaded.meter.count(reply.ms, order.stop - order.start, loaded.table[ID][effects.failed])
     loaded.restarts = 0
+    if reply.document is not None:  # now: it may be restarted within this tick, and goes on from it
+        loaded.document = reply.document
     return order.stop - order.start - failed
 
 
 def end_and_bear(context: Context, order: Ask, effects: Effects) -> None:
     """Carry out what a version asked for. Newborn for whom there is no place are reported, not lost in silence."""
     state, loaded = order.state, order.loaded
-    if order.reply is not None and order.reply.document is not None:
-        loaded.document = order.reply.document
     if len(effects.despawned):
         despawn(state, effects.despawned)
     for count, columns, ids in effects.born:

@@ -275,10 +275,11 @@ def record(state: ModuleState, moves: Sequence[Moved], cause: MoveCause, at: flo
 def _hand_over(state: ModuleState, adoption: Adoption) -> None:
     """Publish an adoption; twice is once."""
     table, rows = adoption.given.table, adoption.rows  # by now others may have joined behind these
-    table.rows(ARRIVAL, 0, rows)[...] = adoption.arrival
-    table.rows(ORIGIN, 0, rows)[...] = adoption.origin
-    if adoption.pinned is not None:
-        table.rows(PINNED, 0, rows)[...] = adoption.pinned
+    if rows:  # else there may be no memory yet, and getting some can fail
+        table.rows(ARRIVAL, 0, rows)[...] = adoption.arrival
+        table.rows(ORIGIN, 0, rows)[...] = adoption.origin
+        if adoption.pinned is not None:
+            table.rows(PINNED, 0, rows)[...] = adoption.pinned
     state.versions[adoption.source].store = adoption.left
     state.versions[adoption.target].store = adoption.given
     adoption.given.arena.free(adoption.unused)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grove_core.base.errors import GroveError
+from grove_core.base.errors import GroveError, OutOfMemory
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport
 from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
@@ -39,6 +39,8 @@ class Recovery:
     processed: int = 0
     asked: list[Ask] = field(default_factory=list)
     """Every order of the tick, catch-ups included."""
+    documents: list[tuple[LoadedVersion, bytes | None]] = field(default_factory=list)
+    """What the document of each version was before the tick."""
     committed: list[tuple[Ask, Effects]] = field(default_factory=list)
     """What was asked for besides columns is carried out once every row has its place."""
 
@@ -106,6 +108,8 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
             leave_memory(context, order.state, order.loaded)
         if order.reply is not None and order.reply.document is not None:
             order.loaded.document_ahead = True
+    for loaded, document in recovery.documents:
+        loaded.document = document
     for loaded in (loaded for state in states for loaded in state.versions.values()):
         snapshot = loaded.generations.of(recovery.number)
         if snapshot.tick == recovery.number:
@@ -196,14 +200,11 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
     for start, stop in recovered.rows:
         if stop == start:
             continue
-        if not loaded.description.introduced.catch_up:
-            context.emit(EventKind.CATCH_UP_SKIPPED, state.name, loaded.version, entities=stop - start)
+        order = Ask(state, loaded, start, stop)
+        if reason := _ask_again(context, order, recovery):
+            context.emit(EventKind.CATCH_UP_SKIPPED, state.name, loaded.version, entities=stop - start, reason=reason)
             ticked = False
             continue
-        loaded.generations.of(recovery.number).extend(loaded.table, start, stop, recovery.number)
-        order = Ask(state, loaded, start, stop)
-        recovery.asked.append(order)
-        send(context, order, recovery.number, recovery.dt, catching_up=True)
         gather(context, [order])
         effects = validate(context, order, recovery.number, recovery.dt, [])
         if isinstance(effects, Problem):
@@ -213,3 +214,17 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
         recovery.processed += apply(context, order, effects, recovery.number)
         recovery.committed.append((order, effects))
     return ticked
+
+
+def _ask_again(context: Context, order: Ask, recovery: Recovery) -> str | None:
+    """Order rows to redo the tick; return why they have to skip it, or None."""
+    loaded = order.loaded
+    if not loaded.description.introduced.catch_up:
+        return "its catch_up is False"
+    loaded.generations.of(recovery.number).extend(loaded.table, order.start, order.stop, recovery.number)
+    recovery.asked.append(order)
+    try:
+        send(context, order, recovery.number, recovery.dt, catching_up=True)
+    except OutOfMemory as error:
+        return error.message
+    return None

@@ -67,6 +67,8 @@ class LoadedVersion:
     mapped: Store | None = None
     """The store whose columns the worker was told to map; another one than `store`, or None, until it is ticked."""
     limits: Limits = field(default_factory=Limits)
+    orders: int = 0
+    """How many orders to process it was given."""
     document: bytes | None = None
     document_ahead: bool = False
     """Whether its worker's document has a tick that was taken back."""

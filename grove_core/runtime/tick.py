@@ -46,7 +46,8 @@ def _tick(context: Context, states: Sequence[ModuleState], number: int, dt: floa
         keep(context, running, number)
     clock.ended(Stage.CHECKPOINT)
     asks, silent = _orders(running)
-    recovery = Recovery(number, dt, asked=list(asks))
+    documents = [(loaded, loaded.document) for state in running for loaded in state.versions.values()]
+    recovery = Recovery(number, dt, asked=list(asks), documents=documents)
     try:
         for order in asks:
             send(context, order, number, dt, catching_up=False)

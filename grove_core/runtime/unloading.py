@@ -9,6 +9,7 @@ from grove_core.base.errors import DeadlineExceeded, UnloadRefused, WorkerError
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.records import Memory, Role, UnloadReport
+from grove_core.base.waiting import Waiting
 from grove_core.parts.contracts import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.moves import Transaction
@@ -42,7 +43,7 @@ def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> Unloa
         )
     limit = context.settings.idle_deadline_seconds
     end = context.waiting.now() + limit
-    while not is_idle(loaded, max(0.0, end - context.waiting.now())):
+    while not is_idle(loaded, max(0.0, end - context.waiting.now()), context.waiting):
         if context.waiting.now() >= end:
             raise UnloadRefused(
                 f"its is_idle did not become true within {limit:g} s (idle_deadline_seconds)",
@@ -52,18 +53,18 @@ def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> Unloa
     return end_version(context, state, loaded, EventKind.VERSION_UNLOADED, None)
 
 
-def is_idle(loaded: LoadedVersion, timeout: float) -> bool:
+def is_idle(loaded: LoadedVersion, timeout: float, waiting: Waiting) -> bool:
     """Ask a version whether it may be unloaded. One whose worker is gone or mute is not asked twice."""
     worker = loaded.worker
     if worker is None or not loaded.description.introduced.may_be_busy:
         return True
-    end = time.monotonic() + timeout
+    end = waiting.now() + timeout
     try:
         if not loaded.idle_asked:
             worker.send(AskIdle())
             loaded.idle_asked = True  # an answer that comes too late for this call is taken by the next
-        while isinstance(answer := worker.receive(max(0.0, end - time.monotonic())), Mapped):
-            if time.monotonic() >= end:  # one is what an interrupted move left unread; who sends ever more is mute
+        while isinstance(answer := worker.receive(max(0.0, end - waiting.now())), Mapped):
+            if waiting.now() >= end:  # one is what an interrupted move left unread; who sends ever more is mute
                 return False
         loaded.idle_asked = False
     except DeadlineExceeded:

@@ -104,6 +104,8 @@ class Tick(Message, frozen=True):
     catching_up: bool
     document: bytes | None = None
     """The document to go on from, as msgpack, where the worker's own has what was taken back; else None."""
+    order: int = 0
+    """Comes back with `Ticked`: in one tick a version may be told to do its rows, and others to catch up."""
 
 
 class AskWorld(Message, frozen=True):
@@ -175,6 +177,7 @@ class Ticked(Message, frozen=True):
     despawned: tuple[bytes, ...] = ()
     failed: tuple[Failed, ...] = ()
     document: bytes | None = None
+    order: int = 0
 
 
 class AskIdle(Message, frozen=True):

@@ -231,7 +231,7 @@ class Hosted:
             document = self._document()
             module._document_changed = False
         if not (entities._births or entities._deaths or entities._failures):
-            return Ticked(order.number, ms, document=document)
+            return Ticked(order.number, ms, document=document, order=order.order)
         return Ticked(
             order.number,
             ms,
@@ -246,6 +246,7 @@ class Hosted:
             tuple(ids.tobytes() for ids in entities._deaths),
             tuple(Failed(ids.tobytes(), reason) for ids, reason in entities._failures),
             document,
+            order.order,
         )
 
     def _inject(self, order: Inject) -> Injected:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from grove_core.base.errors import OutOfMemory
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
 from grove_core.base.waiting import SystemWaiting
+from grove_core.memory import arena
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice
 from grove_core.runtime import tick as tick_module
@@ -347,3 +349,76 @@ def set_state(self, document): self.ticks = document
     for number in (1, 2):
         assert engine.tick(0.1).faults == ()
         assert set(engine.entities(MODULE)["n"].tolist()) == {number}
+
+
+def test_an_answer_that_comes_twice_is_none_to_the_next_order(open_engine: OpenEngine) -> None:
+    process = (
+        "e.n += 1\nif not self.catching_up and dt == 0.5: self.world._sight._channel.send(Ticked(1, 0.1, order=1))"
+    )
+    twice = version(process, schema=SCHEMA_1, top="from grove_core.wire.messages import Ticked")
+    engine = open_engine({"1.0.0": twice, "2.0.0": V2})
+    start(engine, v1=0.5, v2=0.5)
+    engine.inject_fault(MODULE, 2, "raise")
+    report = engine.tick(0.5)
+    assert report.entities == sum(counted(engine)), "what is said to be ticked was"
+    assert {fault.version for fault in report.faults} == {ONE, TWO}
+
+
+def test_what_was_decided_of_no_rows_needs_no_memory(open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = open_engine({"1.0.0": V1, "1.1.0": V1})
+    engine.load_module_version(MODULE, "1.0.0")
+    engine.load_module_version(MODULE, "1.1.0")
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(arena, "create", refused)
+    assert engine.migrate_state(MODULE, "1.0.0", "1.1.0").entities == 0
+    assert engine.get_traffic_split(MODULE) == {ONE: 0.0, Version("1.1.0"): 1.0}
+
+
+def test_rows_that_cannot_be_shown_to_who_takes_over_skip_the_tick(
+    open_engine: OpenEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(BOTH)
+    start(engine, v1=0.0, v2=1.0)
+    engine.tick(0.1)
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(arena, "reopen_read_only", refused)
+        engine.inject_fault(MODULE, 2, "raise")
+        report = engine.tick(0.1)
+    assert (report.entities, report.skipped, len(report.faults)) == (0, 10, 1)
+    (skipped,) = [event for event in engine.events if event.kind is EventKind.CATCH_UP_SKIPPED]
+    assert "Too many open files" in skipped.details["reason"]
+    assert engine.tick(0.1).entities == 10
+    assert counted(engine) == [101] * 10
+
+
+def test_a_document_keeps_a_tick_that_was_committed_before_its_version_failed(
+    open_engine: OpenEngine, tmp_path: Path
+) -> None:
+    body = """
+ticks = 0
+def get_state(self): return self.ticks
+def set_state(self, document): self.ticks = document
+"""
+    process = f"""
+if self.catching_up and not os.path.exists({str(tmp_path / "failed")!r}):
+    os.mkdir({str(tmp_path / "failed")!r})
+    os._exit(1)
+self.ticks += 1
+self.mark_state_changed()
+e.n = self.ticks
+"""
+    engine = open_engine({"1.0.0": version(process, schema=SCHEMA_1, body=body), "2.0.0": V2})
+    start(engine, v1=0.5, v2=0.5)
+    engine.inject_fault(MODULE, 2, "raise")
+    report = engine.tick(0.1)
+    assert ([fault.version for fault in report.faults], report.entities) == ([TWO, ONE], 10)
+    assert sorted(engine.entities(MODULE)["n"].tolist()) == [1] * 5 + [2] * 5
+    engine.tick(0.1)
+    assert set(engine.entities(MODULE)["n"].tolist()) == {3}

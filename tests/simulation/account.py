@@ -184,9 +184,6 @@ class Account:
 
     def _fates(self, group: Version, ids: list[int], seen: Seen, dt: float) -> Iterator[Fate]:
         """Yield every fate of these rows that what is seen of them agrees with."""
-        places = {seen[each][0] for each in ids if each in seen}
-        if len(places) > 1:
-            raise Broken(f"the rows of {group} were torn apart: they are in {sorted(places)}")
         for by in (None, *CLASSES):
             fate = Fate(group, by, 0, {}, [])
             if all(self._agrees(fate, each, seen.get(each), dt) for each in ids):

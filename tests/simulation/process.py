@@ -229,7 +229,7 @@ class Wire(Channel[ToWorker]):
 
 def _same(one: msgspec.Struct, other: msgspec.Struct) -> bool:
     """Tell whether nobody could tell the one answer from the other."""
-    return isinstance(one, Ticked) and isinstance(other, Ticked) and one.number == other.number
+    return isinstance(one, Ticked) and isinstance(other, Ticked) and one.order == other.order
 
 
 class Mappings:

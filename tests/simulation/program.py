@@ -9,6 +9,7 @@ from typing import Any
 from packaging.version import Version
 
 from grove_core import GroveError, ManualClock, MultiVersionEngine
+from grove_core.base.errors import OutOfMemory
 
 from .account import Account, Broken
 from .model import FIRST, THIRD, Row
@@ -43,6 +44,7 @@ class Program:
             self.tick: 12,
             self.load: 4,
             self.split: 4,
+            self.retire: 2,
             self.unload: 1,
             self.migrate: 1,
             self.rollback: 1,
@@ -107,6 +109,20 @@ class Program:
         self._call("unload_module_version", MODULE, str(self.version()))
         if self._account.state is None:
             self._account.check()
+
+    def retire(self) -> None:
+        """Empty a version, and unload it: by hand, or by leaving it to collection."""
+        loaded = self.loaded()
+        if len(loaded) > 1:
+            old, new = self.chance.sample(loaded, 2)
+            self._call("migrate_state", MODULE, str(old), str(new))
+            if self.chance.random() < OFTEN:
+                self._call("unload_module_version", MODULE, str(old))
+            else:
+                self._call("enable_auto_gc", MODULE, IDLE_SECONDS)
+                for _ in range(2):
+                    self._tick()
+                    self._clock.advance(2 * IDLE_SECONDS)
 
     def split(self) -> None:
         """Share out at random: halves, or all to one."""
@@ -215,6 +231,8 @@ class Program:
             report = engine.tick(dt)
         except KeyboardInterrupt:
             self._schedule.counts["interrupted ticks"] += 1
+        except OutOfMemory:
+            self._schedule.counts["refused ticks"] += 1
         self._schedule.counts["ticks"] += 1
         events = list(engine.events)[known:]
         if report is not None:

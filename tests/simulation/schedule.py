@@ -65,6 +65,8 @@ class Harm(StrEnum):
     """No worker can be started."""
     FULL = "full"
     """Its queue takes no message."""
+    NO_MEMORY = "no memory"
+    """The system gives the engine no file, or no further descriptor of one."""
     INTERRUPT = "interrupt"
     """Ctrl-C, while the engine waits."""
 
@@ -82,6 +84,9 @@ POSSIBLE: dict[Point, tuple[Harm, ...]] = {
 """What can happen where; elsewhere what can happen to code."""
 SHORT, LONG = 0.004, 0.2
 """Seconds of a lag: well within the deadline of a tick, and well beyond."""
+
+OVER = 1e-6
+"""Seconds that a wait in vain takes longer than it was told, as all do: rounding must not keep the time back."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class Schedule:
             self.now = max(self.now, at)
             action()
         else:
-            self.now = max(self.now, until)
+            self.now = max(self.now, until + OVER)
 
     def rest(self, seconds: float) -> None:
         """Let so many seconds pass while the engine does nothing."""

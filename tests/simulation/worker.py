@@ -126,6 +126,13 @@ class SimulatedIsolation:
         self.workers.append(SimulatedWorker(self._schedule, len(self.workers) + 1))
         return self.workers[-1]
 
+    @property
+    def survived(self) -> bool:
+        """Whether somebody runs who outlived SIGKILL."""
+        return any(
+            worker.process.unkillable and worker.process.condition is not Condition.ENDED for worker in self.workers
+        )
+
     def memory(self) -> int | None:
         """See `Isolation`: nothing is measured."""
         return None
