@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from grove_core.base.errors import BrokenPackage, UnsettledPackage
 
-QUIET_SECONDS = 0.05
+QUIET_SECONDS = 0.1
 """For how long nothing may have changed. A writer that pauses for less between two files is always noticed."""
 CHUNK = 1 << 20
 COMPILED = "__pycache__"
