@@ -4,9 +4,9 @@ Where a distribution has a RECORD, the hashes in it tell for certain whether its
 
 Of other files the system tells inode, size and times. What two looks show alike, with the copy between them, did not
 change meanwhile, almost: the system counts a write before it is made, but a file that is being emptied is empty a few
-milliseconds before its times say so. So nothing is trusted that changed less than `QUIET_SECONDS` ago, nor before it
-was watched for as long. That is all that can be known of files that are written one by one by somebody who says
-nothing: a writer who rests for longer than that, halfway, cannot be told from one who is done.
+milliseconds before its times say so. So nothing is trusted that changed less than `QUIET_SECONDS` ago, and what no
+RECORD vouches for is watched for as long. That is all that can be known of files that are written one by one by
+somebody who says nothing: a writer who rests for longer than that, halfway, cannot be told from one who is done.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def digest(hashes: Mapping[str, bytes]) -> str:
     return together.hexdigest()
 
 
-def unrecorded(root: Path, copied: Path, hashes: Mapping[str, bytes]) -> set[str]:
-    """Hold files against the RECORD of every distribution that has one; return those of which none gives a hash.
+def vouched_for(root: Path, copied: Path, hashes: Mapping[str, bytes]) -> bool:
+    """Hold files against the RECORD of every distribution that has one; tell whether these give a hash of all of them.
 
     Args:
         root: what was copied, for messages.
@@ -135,8 +135,9 @@ def unrecorded(root: Path, copied: Path, hashes: Mapping[str, bytes]) -> set[str
     Raises:
         UnsettledPackage: a file is missing, or is not the one that was installed.
     """
-    left = {name for name in hashes if not _is_record(name)}
-    for record in sorted(name for name in hashes if _is_record(name)):
+    records = {name for name in hashes if _is_record(name)}
+    left = hashes.keys() - records
+    for record in sorted(records):
         for name, expected in _recorded(root, copied, record):
             if hashes.get(name) != expected:
                 is_so = "is missing, which" if name not in hashes else "is not the one that"
@@ -146,7 +147,7 @@ def unrecorded(root: Path, copied: Path, hashes: Mapping[str, bytes]) -> set[str
                     f"empty folder"
                 )
             left.discard(name)
-    return left
+    return bool(records) and not left
 
 
 def _entries(path: Path, name: str, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:

@@ -24,7 +24,7 @@ from grove_core.parts.folders import (
     refuse_changed,
     refuse_fresh,
     scan,
-    unrecorded,
+    vouched_for,
 )
 from grove_core.parts.wheels import is_wheel, unpack
 
@@ -118,8 +118,8 @@ def _copy_folder(given: Path, there: Scan, into: Path) -> str:
     began = time.monotonic()
     hashes = copy(given, there, into)
     refuse_changed(given, there)
-    if unrecorded(given, into, hashes):
-        refuse_fresh(given, there)
+    refuse_fresh(given, there)  # also a package that is not there may be on its way
+    if not vouched_for(given, into, hashes):
         time.sleep(max(0.0, began + QUIET_SECONDS - time.monotonic()))
         refuse_changed(given, there)
     return digest(hashes)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from numpy.random import default_rng
 
 from grove_core.base.clock import ManualClock
-from grove_core.base.errors import GroveError, InvalidInput, UnsettledPackage
+from grove_core.base.errors import InvalidInput, NotFound, PackageError, UnsettledPackage, WorkerError
 from grove_core.debug import DebugEngine
 from grove_core.parts.folders import QUIET_SECONDS
 from grove_core.parts.settings import Settings
@@ -140,9 +140,9 @@ class Races:
         began, refused, corrupt = time.monotonic(), None, None
         try:
             engine.load_module_version(MODULE, VERSION, path=order.folder)
-        except UnsettledPackage as error:
+        except (UnsettledPackage, NotFound) as error:  # it is being written, or it is not there
             refused = error.message
-        except GroveError as error:  # what was loaded did not come up, and each writing by itself does
+        except (PackageError, WorkerError) as error:  # what was loaded did not come up, and each writing by itself does
             corrupt = str(error).splitlines()[0]
         ended = time.monotonic()
         ran: frozenset[int] = frozenset()

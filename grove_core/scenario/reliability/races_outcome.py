@@ -54,7 +54,7 @@ GAUGES: dict[Metric, Gauge] = {
         "The same where nobody could tell", "{:d}", Threshold(target=0, binding=False)
     ),
     Metric.SUCCESS_PERCENT: Gauge("Loads that succeeded", "{:.1f}%", Threshold(above=SUCCESS_PERCENT)),
-    Metric.REFUSED: Gauge("Loads refused: it is being written", "{:d}", Threshold(target=0, binding=False)),
+    Metric.REFUSED: Gauge("Loads refused: it is being written, or gone", "{:d}", Threshold(target=0, binding=False)),
     Metric.RESTARTED_OTHERWISE: Gauge("Restarts that ran something else", "{:d}", Threshold(target=0)),
     Metric.LOAD_P50_MS: Gauge(
         "Load, its wait for the writer included, p50", "{:.1f}ms", Threshold(1000, binding=False)
