@@ -112,3 +112,39 @@ def leaks(ctx: click.Context, cycles: int, json_path: Path | None) -> None:
     from grove_core.scenario.reliability.leaks import run_command
 
     ctx.exit(run_command(cycles, json_path))
+
+
+@click.command("error-recovery")
+@json_option
+@click.pass_context
+def error_recovery(ctx: click.Context, json_path: Path | None) -> None:
+    """Each kind of fault at each point of the protocol, once, and packages that are broken on disk.
+
+    Shows what each was seen as. Nothing else may be touched: no entity, no worker of another version. Exits with 0 if
+    it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.reliability.error_recovery import run_command
+
+    ctx.exit(run_command(json_path))
+
+
+@click.command()
+@click.option(
+    "--loads", type=click.IntRange(min=1), default=1000, show_default=True, help="How many loads, each with a writing."
+)
+@seed_option
+@json_option
+@click.pass_context
+def races(ctx: click.Context, loads: int, seed: int, json_path: Path | None) -> None:
+    """Load a package a thousand times while another process rewrites it, file by file.
+
+    Half-written code may never run, over 99% of the loads must succeed, and a restart must run what ran before. Exits
+    with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.reliability.races import run_command
+
+    ctx.exit(run_command(loads, seed, json_path))
+
+
+COMMANDS: tuple[click.Command, ...] = (chaos, stress, leaks, error_recovery, races)
+"""In the order in which they are listed."""

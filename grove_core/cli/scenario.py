@@ -17,6 +17,8 @@ SCENARIOS: Mapping[str, str] = {
     "chaos": "Three versions at 60 Hz, and every kind of fault at random.",
     "stress": "Three versions at 60 Hz, and a reload every 5 s.",
     "leaks": "A thousand loads and unloads, and what is left of them.",
+    "error-recovery": "Each fault at each point of the protocol, and packages that are broken on disk.",
+    "races": "A package that is rewritten while it is loaded, a thousand times.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""
@@ -95,5 +97,5 @@ def coexistence(
     ctx.exit(run_command(entities, InjectedKind(fault), realtime, json_path, settings, ticks_per_second))
 
 
-for command in (reliability.chaos, reliability.stress, reliability.leaks):
+for command in reliability.COMMANDS:
     scenario.add_command(command)

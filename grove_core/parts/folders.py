@@ -1,9 +1,12 @@
 """A folder of packages as it was at one moment: copied, and refused while somebody writes it.
 
-A scan lists every file with its inode, size and times. What two scans show alike, with the copy between them, did not
-change meanwhile: every write sets a file's ctime, which nobody can set back, to a clock that stands still for some
-milliseconds. So nothing is trusted that changed less than `QUIET_SECONDS` ago. This is what can be known of files that
-are replaced one by one by somebody who says nothing; where a distribution has a RECORD, its hashes tell the rest.
+Where a distribution has a RECORD, the hashes in it tell for certain whether its files are those that were installed.
+
+Of other files the system tells inode, size and times. What two looks show alike, with the copy between them, did not
+change meanwhile, almost: the system counts a write before it is made, but a file that is being emptied is empty a few
+milliseconds before its times say so. So nothing is trusted that changed less than `QUIET_SECONDS` ago, and what no
+RECORD vouches for is watched for as long. That is all that can be known of files that are written one by one by
+somebody who says nothing: a writer who rests for longer than that, halfway, cannot be told from one who is done.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from pathlib import Path, PurePosixPath
 
 from grove_core.base.errors import BrokenPackage, UnsettledPackage
 
-QUIET_SECONDS = 0.05
-"""For how long nothing may have changed. A writer that pauses for less between two files is always noticed."""
+QUIET_SECONDS = 0.1
+"""For how long nothing may have changed, and nothing may change."""
 CHUNK = 1 << 20
 COMPILED = "__pycache__"
 """Is not copied: it goes by the times of its sources, and is made anew."""
@@ -121,21 +124,30 @@ def digest(hashes: Mapping[str, bytes]) -> str:
     return together.hexdigest()
 
 
-def refuse_half_installed(root: Path, copied: Path, hashes: Mapping[str, bytes]) -> None:
-    """Hold files against the RECORD of every distribution that has one; what it gives no hash of is not known.
+def vouched_for(root: Path, copied: Path, hashes: Mapping[str, bytes]) -> bool:
+    """Hold files against the RECORD of every distribution that has one; tell whether these give a hash of all of them.
+
+    Args:
+        root: what was copied, for messages.
+        copied: the copy.
+        hashes: of the files in it, by name.
 
     Raises:
         UnsettledPackage: a file is missing, or is not the one that was installed.
     """
-    for record in sorted(name for name in hashes if _is_record(name)):
+    records = {name for name in hashes if _is_record(name)}
+    left = hashes.keys() - records
+    for record in sorted(records):
         for name, expected in _recorded(root, copied, record):
             if hashes.get(name) != expected:
-                is_so = "is missing" if name not in hashes else "is another one"
+                is_so = "is missing, which" if name not in hashes else "is not the one that"
                 raise UnsettledPackage(
-                    f"{root} is being written: {name} {is_so} than {record} says. Try again once it is done; if nobody "
+                    f"{root} is being written: {name} {is_so} {record} tells of. Try again once it is done; if nobody "
                     f"writes it, an installation broke off or files were changed by hand: install it anew, into an "
                     f"empty folder"
                 )
+            left.discard(name)
+    return bool(records) and not left
 
 
 def _entries(path: Path, name: str, above: tuple[tuple[int, int], ...]) -> Iterator[Entry]:

@@ -17,13 +17,14 @@ from grove_core.base.errors import BrokenPackage, UnknownModule, UnsettledPackag
 from grove_core.base.records import VersionRecord
 from grove_core.parts.discovery import records_in
 from grove_core.parts.folders import (
+    QUIET_SECONDS,
     Scan,
     copy,
     digest,
     refuse_changed,
     refuse_fresh,
-    refuse_half_installed,
     scan,
+    vouched_for,
 )
 from grove_core.parts.wheels import is_wheel, unpack
 
@@ -95,7 +96,6 @@ class Packages:
         there = scan(given)
         if (known := self._scanned.get((given, there))) is not None:
             return known
-        refuse_fresh(given, there)
         folder = Path(tempfile.mkdtemp(prefix=folder_prefix())).resolve()
         try:
             contents = _unpack(given, there, folder) if is_wheel(given) else _copy_folder(given, there, folder)
@@ -114,20 +114,25 @@ class Packages:
 
 
 def _copy_folder(given: Path, there: Scan, into: Path) -> str:
+    """Copy a folder; return the digest. What no RECORD vouches for is watched for a while."""
+    began = time.monotonic()
     hashes = copy(given, there, into)
     refuse_changed(given, there)
-    refuse_half_installed(given, into, hashes)
+    refuse_fresh(given, there)  # also a package that is not there may be on its way
+    if not vouched_for(given, into, hashes):
+        time.sleep(max(0.0, began + QUIET_SECONDS - time.monotonic()))
+        refuse_changed(given, there)
     return digest(hashes)
 
 
 def _unpack(given: Path, there: Scan, into: Path) -> str | None:
-    """Unpack a wheel, which has no digest. One that changed meanwhile is not broken: it is being written."""
+    """Unpack a wheel, which has checksums and no digest. One that is being written is not broken."""
     try:
         unpack(given, into)
     except BrokenPackage:
         refuse_changed(given, there)
+        refuse_fresh(given, there)
         raise
-    refuse_changed(given, there)
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from grove_core.base.errors import GroveError, InvalidInput
 from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Settings
 from grove_core.scenario.common.command import Pace, Realtime, at_once, conclude, progress, quiet
+from grove_core.scenario.common.footprint import without_what_was_there
 from grove_core.scenario.live import AfterTick, LiveRun, phases
 from grove_core.scenario.report import render
 from grove_core.scenario.result import Result
@@ -85,24 +85,13 @@ class Coexistence:
                     pace=self._pace,
                     after_tick=self._after_tick,
                 )
-                with _without_what_was_there():
+                with without_what_was_there():
                     for phase in self._seen.phases:
                         phase.started = True
                         live.play(phase)
         except GroveError as error:
             phase.error = f"{type(error).__name__}: {error}"
         return Result.of(self._seen)
-
-
-@contextmanager
-def _without_what_was_there() -> Iterator[None]:
-    """Leave what was made until now out of Python's collections: one of them took 13 to 32 ms of a frame."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def deadline_ms(entities: int) -> float:

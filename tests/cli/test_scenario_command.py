@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from grove_core.cli.main import main
 from grove_core.cli.scenario import coexistence
+from grove_core.cli.scenario import scenario as group
 from grove_core.scenario.coexistence import TICKS_PER_SECOND
 
 
@@ -18,9 +19,47 @@ def scenario(*arguments: object) -> Result:
 
 
 def test_the_scenarios_are_listed() -> None:
-    assert scenario("list").stdout.splitlines()[1].startswith("coexistence  Three versions")
-    (one,) = json.loads(scenario("list", "-o", "json").stdout)
-    assert one["name"] == "coexistence"
+    assert scenario("list").stdout.splitlines()[1].startswith("coexistence ")
+    listed = [each["name"] for each in json.loads(scenario("list", "-o", "json").stdout)]
+    assert listed == ["coexistence", "chaos", "stress", "leaks", "error-recovery", "races"]
+    assert set(listed) == set(group.commands) - {"list"}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "default"),
+    [
+        ("chaos", "seconds", 300),
+        ("chaos", "seed", 1),
+        ("chaos", "entities", 100),
+        ("stress", "seconds", 600),
+        ("stress", "entities", 10_000),
+        ("leaks", "cycles", 1000),
+        ("races", "loads", 1000),
+        ("races", "seed", 1),
+    ],
+)
+def test_the_scenarios_of_reliability_have_their_options(name: str, option: str, default: object) -> None:
+    command = group.commands[name]
+    assert {each.name: each.default for each in command.params}[option] == default
+    assert "json_path" in {each.name for each in command.params}
+    assert "Exits with 0 if it PASSED" in " ".join((command.help or "").split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["chaos", "--entities", "2"], ["chaos", "--seed", "-1"], ["stress", "--seconds", "0"], ["leaks", "7"]]
+)
+def test_what_does_not_fit_a_scenario_of_reliability_exits_with_2(arguments: list[str]) -> None:
+    assert scenario(*arguments).exit_code == 2
+
+
+@pytest.mark.needs(1, 2, 3)
+def test_a_scenario_of_reliability_runs_and_writes_what_it_came_to(tmp_path: Path) -> None:
+    path = tmp_path / "leaks.json"
+    result = scenario("leaks", "--cycles", 10, "--json", path)
+    document = json.loads(path.read_text("utf-8"))
+    assert result.exit_code == (document["result"] != "PASSED"), result.stdout
+    assert "TEST: Leaks" in result.stdout
+    assert document["metrics"]["cycles"] == 10
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -17,9 +18,10 @@ from grove_core.base.errors import (
     LoadFailed,
     UnknownModule,
     UnknownVersion,
+    UnsettledPackage,
 )
 
-from .conftest import OpenEngine, Refused
+from .conftest import OpenEngine, Refused, kill
 from .sources import BOTH, MODULE, V1, V2
 
 ONE, PATCH = Version("1.0.0"), Version("1.0.1")
@@ -124,3 +126,63 @@ def test_two_distributions_of_one_version_in_a_folder(open_engine: OpenEngine, r
     package(MODULE, "1.0.0", V1, distribution="other", import_name="other", into=folder)
     with refused(engine, ConflictingPackages, "one 1.0.0", "other 1.0.0"):
         engine.load_module_version(MODULE, 1, path=str(folder))
+
+
+def rewritten(folder: Path, package: Any, source: str) -> None:
+    shutil.rmtree(folder)
+    package(MODULE, "1.0.0", source, into=folder)
+
+
+def test_a_restarted_version_runs_what_it_ran_whatever_lies_on_disk_by_now(
+    open_engine: OpenEngine, package: Any
+) -> None:
+    engine = open_engine({})
+    folder = package(MODULE, "1.0.0", V1)
+    engine.load_module_version(MODULE, 1, path=str(folder))
+    engine.spawn(MODULE, id=[1])
+    rewritten(folder, package, "half of a")
+    kill(engine, ONE)
+    assert [fault.kind.value for fault in engine.tick(1.0).faults] == ["death"]
+    assert engine.entities(MODULE)["n"].tolist() == [1], "it was restarted, and did its tick"
+    shutil.rmtree(folder)
+    kill(engine, ONE)
+    engine.tick(1.0)
+    assert engine.entities(MODULE)["n"].tolist() == [2]
+
+
+def test_a_folder_is_read_anew_at_each_load_and_its_former_copy_removed(open_engine: OpenEngine, package: Any) -> None:
+    engine, before = open_engine(BOTH), unpacked()
+    folder = package(MODULE, "1.0.1", V1)
+    engine.load_module_version(MODULE, 2)
+    engine.load_module_version(MODULE, "1.0.1", path=str(folder))
+    (first,) = unpacked() - before
+    engine.unload_module_version(MODULE, "1.0.1")
+    shutil.rmtree(folder)
+    package(MODULE, "1.0.1", PATCHED, into=folder)
+    engine.load_module_version(MODULE, "1.0.1", path=str(folder))
+    (second,) = unpacked() - before
+    assert second != first
+    engine.spawn(MODULE, id=[1])
+    engine.set_traffic_split(MODULE, {"1.0.1": 1.0})
+    engine.tick(1.0)
+    assert engine.entities(MODULE)["n"].tolist() == [1000]
+
+
+def test_a_half_installed_folder_is_refused_and_says_what_to_do(
+    open_engine: OpenEngine, refused: Refused, package: Any
+) -> None:
+    engine = open_engine(BOTH)
+    engine.load_module_version(MODULE, 1)
+    folder = package(MODULE, "1.0.1", PATCHED)
+    (record,) = folder.glob("*.dist-info/RECORD")
+    record.write_text("counter_v1_0_1/__init__.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n")
+    with refused(engine, UnsettledPackage, "__init__.py is not the one that", "install it anew"):
+        engine.load_module_version(MODULE, "1.0.1", path=str(folder))
+
+
+def test_what_a_copy_tells_is_told_of_the_folder_that_was_given(open_engine: OpenEngine, package: Any) -> None:
+    engine = open_engine({})
+    folder = package(MODULE, "1.0.0", V1, metadata="Metadata-Version: 2.1\nName: x\nVersion: one\n")
+    with pytest.raises(BrokenPackage) as caught:
+        engine.load_module_version(MODULE, 1, path=str(folder))
+    assert str(folder) in str(caught.value)

@@ -19,8 +19,8 @@ from grove_core.parts.folders import (
     digest,
     refuse_changed,
     refuse_fresh,
-    refuse_half_installed,
     scan,
+    vouched_for,
 )
 
 
@@ -136,15 +136,23 @@ def row(root: Path, name: str) -> str:
     return f"{name},sha256={sha},5\n"
 
 
-def check(root: Path, into: Path) -> None:
-    refuse_half_installed(root, into, copied(root, into))
+def check(root: Path, into: Path) -> bool:
+    return vouched_for(root, into, copied(root, into))
 
 
 def test_files_that_are_those_of_the_record_are_taken(folder: Path, tmp_path: Path) -> None:
     outside = "../../bin/tool,sha256=AAAA,1\n/etc/passwd,sha256=AAAA,1\ncode/__pycache__/b.pyc,sha256=AAAA,1\n"
     unknown = "code/deep/b.py,md5=AAAA,5\ncode-1.dist-info/RECORD,,\n"
     record(folder, row(folder, "code/__init__.py") + outside + unknown)
-    check(folder, tmp_path / "copy")
+    assert not check(folder, tmp_path / "copy"), "nobody vouches for code/deep/b.py"
+    record(folder, row(folder, "code/__init__.py") + row(folder, "code/deep/b.py"))
+    assert check(folder, tmp_path / "other")
+
+
+def test_a_folder_with_no_record_and_an_empty_one_are_vouched_for_by_nobody(folder: Path, tmp_path: Path) -> None:
+    assert not check(folder, tmp_path / "copy")
+    (tmp_path / "empty").mkdir()
+    assert not check(tmp_path / "empty", tmp_path / "other")
 
 
 @pytest.mark.parametrize("what", ["another", "missing", "cut", "no text"])

@@ -22,7 +22,7 @@ from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Settings
 from grove_core.scenario.common.command import Pace, Realtime, at_once, conclude, progress, quiet
 from grove_core.scenario.common.crowd import MODULE, Crowd
-from grove_core.scenario.common.footprint import Footprint, Growth
+from grove_core.scenario.common.footprint import Footprint, Growth, without_what_was_there
 from grove_core.scenario.common.holdings import Belongings
 from grove_core.scenario.reliability.chaos_outcome import outcome
 from grove_core.scenario.reliability.struck import Armed, Ledger, Struck
@@ -141,7 +141,10 @@ class Chaos:
         seen, clock, belongings = self._seen, ManualClock(), Belongings()
         before = belongings.take()
         try:
-            with DebugEngine(self._settings, clock=clock, plugins=self._plugins, isolation=self._isolation) as engine:
+            with (
+                DebugEngine(self._settings, clock=clock, plugins=self._plugins, isolation=self._isolation) as engine,
+                without_what_was_there(),
+            ):
                 _Run(engine, clock, seen, belongings, self._rate, self._pace, self._watcher).play()
             seen.finished = True
         except Exception as error:  # whatever it is: the engine did not survive, and that is what is asked

@@ -160,7 +160,8 @@ def _faults(seen: ChaosSeen) -> Iterator[str]:
         "tick: in `process`; migrate: when columns are let go of or mapped; load: at import,",
         "initialise or warm-up. The time runs from the start of what was struck, its detection",
         "included (hang and lag: a whole deadline), until the next committed tick of the entities",
-        "it had; at a load, which has none, until the call failed.",
+        "it had; at a load, which has none, until the call failed. What strikes in the same tick",
+        "as another version's hang waits for that too.",
         "`wrong`, values that keep every rule, is left out: only a validator could see it.",
     )
 

@@ -16,7 +16,7 @@ from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Settings
 from grove_core.scenario.common.command import conclude, progress, quiet
 from grove_core.scenario.common.crowd import MODULE, Crowd
-from grove_core.scenario.common.footprint import METHOD, Footprint, Growth
+from grove_core.scenario.common.footprint import METHOD, Footprint, Growth, without_what_was_there
 from grove_core.scenario.common.holdings import Belongings
 from grove_core.scenario.common.judged import Threshold
 from grove_core.scenario.common.outcome import Gauge, Outcome, Section, percentile
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from grove_core.scenario.common.holdings import Holdings
 
 GROWTH_MB = 1.0
-WARM_UP = 0.1
-"""The part of the cycles after which memory is measured for the first time."""
+WARM_UP = 0.5
+"""How many cycles come before those that are measured, as a part of these: by then Python's tables of texts and its
+garbage have the room that they go on to need."""
 BY_PATH = 10
 """Every tenth cycle loads by path, what was written anew for it."""
 WRITTEN = "9.0.0"
@@ -121,6 +122,7 @@ class Leaks:
             with (
                 tempfile.TemporaryDirectory(prefix="leaks-") as folder,
                 DebugEngine(self._settings, clock=clock, plugins=self._plugins) as engine,
+                without_what_was_there(),
             ):
                 self._play(engine, Path(folder))
         except Exception as error:  # whatever it is: the engine did not survive, and that is what is asked

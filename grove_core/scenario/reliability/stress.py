@@ -18,7 +18,7 @@ from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Settings
 from grove_core.scenario.common.command import Pace, Realtime, at_once, conclude, progress, quiet
 from grove_core.scenario.common.crowd import MODULE, Crowd
-from grove_core.scenario.common.footprint import Footprint, Growth
+from grove_core.scenario.common.footprint import Footprint, Growth, without_what_was_there
 from grove_core.scenario.common.holdings import Belongings
 from grove_core.scenario.reliability.stress_outcome import outcome
 
@@ -101,7 +101,10 @@ class Stress:
         seen, clock, belongings = self._seen, ManualClock(), Belongings()
         before = belongings.take()
         try:
-            with DebugEngine(self._settings, clock=clock, plugins=self._plugins) as engine:
+            with (
+                DebugEngine(self._settings, clock=clock, plugins=self._plugins) as engine,
+                without_what_was_there(),
+            ):
                 _Run(engine, clock, seen, belongings, self._pace, self._watcher).play()
         except Exception as error:  # whatever it is: the engine did not survive, and that is what is asked
             seen.error = f"{type(error).__name__}: {error}"
