@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -27,11 +28,12 @@ class Packages:
             BrokenPackage: the wheel cannot be read.
         """
         given = Path(path).absolute()
+        # Not Path.is_file and is_dir, which raise for a name that is too long, or where nobody may look.
         if is_wheel(given):
-            if not given.is_file():
+            if not os.path.isfile(given):  # noqa: PTH113
                 raise UnknownModule(f"there is no wheel {given}")
             return records_in([str(self._unpack(given))])
-        if not given.is_dir():
+        if not os.path.isdir(given):  # noqa: PTH112
             raise UnknownModule(f"{given} is neither a wheel (.whl) nor a folder filled by `pip install --target`")
         return records_in([str(given)])
 

@@ -199,7 +199,7 @@ def births(draw: st.DrawFn, schema: Schema) -> Spawned:
     return Spawned(count, columns, ids)
 
 
-@budget(300)
+@budget(200)
 @given(st.sampled_from([GAME, BARE]), st.data())
 def test_any_reply_is_carried_out_or_a_problem(schema: Schema, data: st.DataObject) -> None:
     reply = data.draw(

@@ -84,7 +84,7 @@ FILES = st.one_of(
 )
 
 
-@budget(400)
+@budget(250)
 @given(FILES)
 def test_any_file_is_settings_or_an_error_that_says_where(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
