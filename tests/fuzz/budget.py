@@ -14,8 +14,4 @@ TIMES = int(os.environ.get("GROVE_FUZZ_EXAMPLES", "1"))
 
 def budget(examples: int) -> settings:
     """Return the settings of a test that usually tries so many examples."""
-    return settings(
-        max_examples=examples * TIMES,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
+    return settings(max_examples=examples * TIMES, deadline=None, suppress_health_check=list(HealthCheck))
