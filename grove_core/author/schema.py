@@ -211,22 +211,24 @@ def _checked(name: str, column: str | Column) -> Column:
     if dtype.kind not in KINDS or dtype.itemsize > 8:
         raise SchemaError(f"column {name!r} has the dtype {column.dtype!r}; use a bool, int or float up to 8 bytes")
     column = msgspec.structs.replace(column, dtype=dtype.str)
-    try:
-        with np.errstate(over="ignore"):
-            held = np.array([column.default], dtype)
-        fits = bool(np.isinf(held[0]) == math.isinf(column.default)) if dtype.kind == "f" else held[0] == column.default
-    except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
+    if not _holds(dtype, column.default):
         raise SchemaError(f"column {name!r}: {dtype.name} cannot hold the default {brief(column.default)}")
-    try:
-        broken = column.broken_rule(held)
-    except (TypeError, ValueError, OverflowError):
-        bounds = f"{brief(column.low)} and {brief(column.high)}"
-        raise SchemaError(f"column {name!r}: {dtype.name} cannot be held against its bounds {bounds}") from None
-    if broken:
+    for bound in (column.low, column.high):
+        if bound is not None and not (_holds(dtype, bound) if dtype.kind == "f" else isinstance(bound, int | float)):
+            raise SchemaError(f"column {name!r}: {dtype.name} cannot be held against the bound {brief(bound)}")
+    if broken := column.broken_rule(np.array([column.default], dtype)):
         raise SchemaError(f"column {name!r}: its default {broken}")
     return column
+
+
+def _holds(dtype: np.dtype[Any], value: Scalar) -> bool:
+    """Tell whether a value can be one of a dtype: exactly, or for floats as a nearest one."""
+    try:
+        with np.errstate(over="ignore"):
+            held = np.array([value], dtype)[0]
+        return bool(np.isinf(held) == math.isinf(value) if dtype.kind == "f" else held == value)
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _as_column(name: str, values: ArrayLike) -> Array:

@@ -14,6 +14,7 @@ from grove_core.base.errors import (
     UnknownVersion,
 )
 from grove_core.base.records import VersionRecord
+from grove_core.base.showing import brief
 from grove_core.base.versions import Requirement, matching
 from grove_core.parts.conflicts import ConflictingRecord
 
@@ -49,10 +50,10 @@ def resolve_loaded(module: str, loaded: Iterable[Version], requirement: Requirem
     versions = sorted(loaded)
     fitting = matching(requirement, versions)
     if not fitting:
-        text = f"no loaded version fits {str(requirement)!r}; loaded: {_listed(versions)}"
+        text = f"no loaded version fits {brief(str(requirement))}; loaded: {_listed(versions)}"
         raise UnknownVersion(text + _hint(versions, requirement), module=module)
     if len(fitting) > 1:
-        text = f"{str(requirement)!r} fits {_listed(fitting)}, which are all loaded; name one of them exactly"
+        text = f"{brief(str(requirement))} fits {_listed(fitting)}, which are all loaded; name one of them exactly"
         raise AmbiguousVersion(text, module=module)
     return fitting[0]
 
@@ -71,7 +72,7 @@ def _nothing_fits(
     sound = sorted(record.version for record in mine if record.version is not None)
     if nameless and not sound:
         return BrokenPackage(f"{nameless[0].distribution} is broken: {nameless[0].error}", module=module)
-    text = f"no installed version fits {str(requirement)!r}; installed: {_listed(sound)}"
+    text = f"no installed version fits {brief(str(requirement))}; installed: {_listed(sound)}"
     also = "".join(f"; {record.distribution} is broken: {record.error}" for record in nameless)
     return UnknownVersion(text + _hint(sound, requirement) + also, module=module)
 

@@ -98,7 +98,7 @@ def _version(found: Distribution) -> tuple[Version | None, str | None]:
     """Return the version, or why there is none."""
     where = f"METADATA of {found.locate_file('')}"
     try:
-        text = found.metadata["Version"]
+        text = found.metadata.get("Version")
     except Exception as error:
         return None, f"{where} cannot be read: {type(error).__name__}: {error}"
     if not text:

@@ -162,6 +162,6 @@ def _register(
     name = f"{distribution}:{entry.name}"
     try:
         manager.register(entry.load(), name=name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return PluginRecord(name, distribution, entry.value, f"{type(error).__name__}: {error}")
     return PluginRecord(name, distribution, entry.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,7 @@ METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 def is_wheel(path: str | Path) -> bool:
     """Tell whether a path names a wheel: a file, not a folder, that ends in `.whl`."""
-    return Path(path).suffix == ".whl" and not Path(path).is_dir()
+    return Path(path).suffix == ".whl" and not os.path.isdir(path)  # noqa: PTH112  Path.is_dir may raise
 
 
 def unpack(path: str | Path, into: str | Path) -> None:

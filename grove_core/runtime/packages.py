@@ -56,10 +56,11 @@ class Packages:
             UnsettledPackage: it is being written, and that did not end within `SETTLE_SECONDS`.
         """
         given = Path(path).absolute()
+        # Not Path.is_file and is_dir, which raise for a name that is too long, or where nobody may look.
         if is_wheel(given):
-            if not given.is_file():
+            if not os.path.isfile(given):  # noqa: PTH113
                 raise UnknownModule(f"there is no wheel {given}")
-        elif not given.is_dir():
+        elif not os.path.isdir(given):  # noqa: PTH112
             raise UnknownModule(f"{given} is neither a wheel (.whl) nor a folder filled by `pip install --target`")
         copied = self._settled(given)
         return [_told_of(record, copied, given) for record in records_in([str(copied)])]

@@ -108,11 +108,20 @@ def test_a_default_that_breaks_the_rules_is_refused(column: Column) -> None:
 
 @pytest.mark.parametrize(
     "column",
-    [Column("f4", high=10**400), Column("f2", low=-(10**400)), Column("i4", low="1")],  # type: ignore[arg-type]
+    [
+        Column("f4", high=10**400),
+        Column("f4", high=1e300),
+        Column("f2", low=-100_000),
+        Column("i4", low="1"),  # type: ignore[arg-type]
+    ],
 )
 def test_bounds_that_no_value_can_be_held_against_are_refused(column: Column) -> None:
-    with pytest.raises(SchemaError, match="cannot be held against its bounds"):
+    with pytest.raises(SchemaError, match="cannot be held against the bound"):
         Schema(x=column)
+
+
+def test_bounds_may_lie_beyond_all_integers_of_a_column_and_be_infinite() -> None:
+    Schema(a=Column("u1", low=-1, high=1 << 70), b=Column("i8", low=-1e300, high=0.5), c=Column("f4", high=math.inf))
 
 
 def test_nan_may_be_a_default_where_it_is_allowed() -> None:

@@ -157,3 +157,10 @@ def test_an_exact_version_means_itself(given_: list[str], data: st.DataObject) -
 def test_any_text_is_answered_or_refused_by_an_error_of_ours(text: str) -> None:
     with suppress(InvalidRequirement, UnknownVersion):
         assert choose(records("1.0", "2.0"), "ledger", text).error is None
+
+
+def test_a_requirement_of_any_length_is_told_in_a_line() -> None:
+    for call in (lambda text: choose(records("1.0"), "ledger", text), lambda text: resolve_loaded("ledger", [], text)):
+        with pytest.raises(UnknownVersion, match=r"fits '===xxx") as caught:
+            call("===" + "x" * 5000)
+        assert len(str(caught.value)) < 400

@@ -135,12 +135,14 @@ def test_installed_plugins_are_loaded_and_broken_ones_told(
     install("raises", "1 / 0")
     install("absent", "", "there_is_no_such_module")
     install("stops", "import sys\nraise ImportError('needs more')")
+    install("exits", "raise SystemExit(3)")
     manager, records = make_plugin_manager()
     errors = {record.name: record.error for record in records if record.distribution.startswith("dist-")}
     assert errors["dist-sound:sound"] is None
     assert errors["dist-raises:raises"] == "ZeroDivisionError: division by zero"
     assert "ModuleNotFoundError" in (errors["dist-absent:absent"] or "")
     assert errors["dist-stops:stops"] == "ImportError: needs more"
+    assert errors["dist-exits:exits"] == "SystemExit: 3"
     registered = Catalogue(manager).parts[PartKind.ROUTER, "from-a-package"]
     assert registered.plugin == "dist-sound:sound"
     assert registered.entry_point is None, "it is told by the records"

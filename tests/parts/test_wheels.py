@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from grove_core.base.errors import BrokenPackage
+from grove_core.base.errors import BrokenPackage, UnknownModule
 from grove_core.parts.discovery import records_in
 from grove_core.parts.wheels import DEEPEST, LARGEST, MOST, is_wheel, unpack
+from grove_core.runtime.packages import Packages
 
 
 def archive(path: Path, **files: str) -> Path:
@@ -36,6 +37,13 @@ def test_what_is_no_wheel(tmp_path: Path) -> None:
     assert not is_wheel(tmp_path / "folder.whl")
     assert not is_wheel(tmp_path / "a.zip")
     assert is_wheel(str(tmp_path / "missing.whl"))
+    assert is_wheel(tmp_path / f"{'long' * 100}.whl")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".whl", "a\0b", "a\0b.whl"])
+def test_a_path_that_there_cannot_be_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnknownModule, match=r"there is no wheel|is neither a wheel"):
+        Packages().records(tmp_path / name)
 
 
 def test_modules_of_a_data_folder_come_along_and_scripts_stay(tmp_path: Path) -> None:
