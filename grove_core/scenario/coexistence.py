@@ -133,7 +133,7 @@ def run_command(
 def _progress(ticks_per_second: int) -> Iterator[AfterTick | None]:
     """Show a bar while the run lasts, on a terminal; elsewhere nothing."""
     plan = phases()
-    with progress(plan[-1].stop * ticks_per_second, "ticks") as told:
+    with progress(plan[-1].stop * ticks_per_second, "ticks", plan[0].name) as told:
 
         def show(engine: DebugEngine, ticks: int) -> None:
             assert told is not None

@@ -58,7 +58,7 @@ def test_it_passes(seed: int) -> None:
 def test_it_passes_with_what_is_seen_once_a_deadline_has_passed() -> None:
     settings = Settings(tick_deadline_ms=400.0, load_deadline_seconds=3.0)
     outcome = run(1.0, rate=0.03, kinds=sorted(WAITS), settings=settings)
-    assert_passed(outcome, but=Assertion.NOTHING_BUT_WHAT_WAS_INJECTED)
+    assert_passed(outcome, Assertion.NOTHING_BUT_WHAT_WAS_INJECTED)
     for row in outcome.document()["faults"]:
         if row["where"] == "tick":
             assert row["seen_as"] == ["deadline"]

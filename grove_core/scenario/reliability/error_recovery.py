@@ -225,7 +225,7 @@ class _Run:
 def run_command(json_path: Path | None) -> int:
     """Run it for the command line; see `conclude` for the exit code."""
     whole = ErrorRecovery()
-    with quiet(), progress(whole.cases, "cases") as told:
+    with quiet(), progress(whole.cases, "cases", "Error recovery") as told:
         watcher = None if told is None else lambda _, done: told(done, "Error recovery")
         result = ErrorRecovery(watcher=watcher).run()
     return conclude(result.text(), result.document(), result.passed, json_path)

@@ -226,7 +226,7 @@ def _memory(seen: LeaksSeen) -> Iterator[str]:
 
 def run_command(cycles: int, json_path: Path | None) -> int:
     """Run it for the command line; see `conclude` for the exit code."""
-    with quiet(), progress(cycles, "cycles") as told:
+    with quiet(), progress(cycles, "cycles", "Leaks") as told:
         watcher = None if told is None else lambda _, done: told(done, "Leaks")
         result = Leaks(cycles, watcher=watcher).run()
     return conclude(result.text(), result.document(), result.passed, json_path)

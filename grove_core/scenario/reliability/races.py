@@ -186,7 +186,7 @@ def _listed(numbers: frozenset[int]) -> str:
 
 def run_command(loads: int, seed: int, json_path: Path | None) -> int:
     """Run it for the command line; see `conclude` for the exit code."""
-    with quiet(), progress(loads, "loads") as told:
+    with quiet(), progress(loads, "loads", "Races") as told:
         watcher = None if told is None else lambda _, done: told(done, "Races")
         result = Races(loads, seed, watcher=watcher).run()
     return conclude(result.text(), result.document(), result.passed, json_path)

@@ -219,7 +219,7 @@ class _Run:
 
 def run_command(seconds: int, entities: int, realtime: bool, json_path: Path | None) -> int:
     """Run it for the command line; see `conclude` for the exit code."""
-    with quiet(), progress(seconds * TICKS_PER_SECOND, "ticks") as told:
+    with quiet(), progress(seconds * TICKS_PER_SECOND, "ticks", "Stress") as told:
         watcher = None if told is None else lambda _, ticks: told(ticks, "Stress")
         result = Stress(seconds, entities, pace=Realtime() if realtime else at_once, watcher=watcher).run()
     return conclude(result.text(), result.document(), result.passed, json_path)
