@@ -146,6 +146,10 @@ def introduce(
         LoadFailed, DeadlineExceeded, WorkerError, SchemaError: it did not.
     """
     assert record.version is not None
+    faults = context.fault_plan.at_load(state.name, record.version)
+    for fault in faults:
+        told = {"fault": fault.kind.value, "point": fault.point.value, "tick": None}
+        context.emit(EventKind.FAULT_INJECTED, state.name, record.version, **told)
     worker.send(
         Load(
             PROTOCOL,
@@ -154,7 +158,7 @@ def introduce(
             record.entry_point,
             record.path,
             context.faults_allowed,
-            context.fault_plan.at_load(state.name, record.version),
+            faults,
             limits=limits,
         )
     )

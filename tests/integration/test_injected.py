@@ -28,7 +28,7 @@ SMALL = 1 << 20
 def settings_for(kind: InjectedKind) -> Settings:
     if kind not in WAITS:
         return PATIENT
-    return msgspec.structs.replace(PATIENT, tick_deadline_ms=400.0, load_deadline_seconds=1.0)
+    return msgspec.structs.replace(PATIENT, tick_deadline_ms=2000.0, load_deadline_seconds=3.0)
 
 
 @pytest.mark.parametrize("kind", SEEN_AS)
