@@ -136,9 +136,6 @@ def _effects(order: Ask, reply: Ticked, claimed: list[NDArray[np.int64]]) -> Eff
     ended = [np.frombuffer(ids, ID_DTYPE) for ids in reply.despawned]
     for ids in reply.despawned:
         _own_rows(order, ids, "despawned")
-    counts, room = [one.count for one in reply.spawned], loaded.table.arena.max_rows * len(order.state.versions)
-    if min(counts, default=0) < 0 or sum(counts) > room:  # a schema without columns has no lengths to hold it against
-        raise ValueError(f"it asks for {sum(counts)} newborn, and there is room for {room}")
     born = tuple(_born(loaded.schema, one) for one in reply.spawned)
     given = [ids for _, _, ids in born if ids is not None]
     if given:
@@ -161,6 +158,8 @@ def _own_rows(order: Ask, raw: bytes, verb: str) -> NDArray[np.int64]:
 
 
 def _born(schema: Schema, one: Spawned) -> tuple[int, Columns, NDArray[np.int64] | None]:
+    if one.count < 0:  # a schema without columns has no lengths to hold it against
+        raise ValueError(f"it asks for {one.count} newborn")
     if one.columns.keys() != set(schema.names):
         raise ValueError("newborn lack columns, or have some that the schema lacks")
     columns = {name: np.frombuffer(raw, schema[name].dtype) for name, raw in one.columns.items()}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.author.schema import Columns
-from grove_core.base.errors import GroveError, InvalidWeights, PluginFailed
+from grove_core.base.errors import GroveError, InvalidWeights, OutOfMemory, PluginFailed
 from grove_core.base.events import EventKind
 from grove_core.base.records import MigrationReport, MoveCause, SplitReport
 from grove_core.base.versions import Requirement
@@ -78,6 +78,11 @@ def spawn(
     Raises:
         DuplicateEntity, NoLensPath, OutOfMemory, PluginFailed: nothing was born.
     """
+    room = sum(one.table.arena.max_rows - one.count for one in state.ordered)
+    if count > room:  # before anything of that length is made: a schema without columns may ask for any number
+        raise OutOfMemory(
+            f"there is no room for {count} newborn, only for {room}; raise max_entities", module=state.name
+        )
     ids = new_ids(state, count) if given is None else given
     if given is not None:
         refuse_alive(state, ids)

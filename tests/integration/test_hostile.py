@@ -60,15 +60,28 @@ WORLD = f"""
 """
 
 
-@pytest.mark.parametrize("count", [-1, 10**12, 1 << 40])
-def test_newborn_without_columns_have_a_limit(open_engine: OpenEngine, count: int) -> None:
+def without_columns(open_engine: OpenEngine, count: int) -> DebugEngine:
     source = version(f"if len(e) != 8: e._births.append(Birth({count}, {{}}, None))", schema="", top=WIRE)
     engine = open_engine({"1.0.0": source})
     engine.load_module_version(MODULE, 1)
     engine.spawn(MODULE, id=range(10))
-    kind, message = first_fault(engine)
-    assert kind is FaultKind.WRONG_REPLY
-    assert f"it asks for {count} newborn, and there is room for 4096" in message
+    return engine
+
+
+def test_newborn_fewer_than_none_are_a_fault(open_engine: OpenEngine) -> None:
+    assert first_fault(without_columns(open_engine, -1)) == (
+        FaultKind.WRONG_REPLY,
+        "its reply does not fit: it asks for -1 newborn",
+    )
+
+
+@pytest.mark.parametrize("count", [4087, 10**12, 1 << 62])
+def test_newborn_for_whom_there_is_no_room_take_no_memory(open_engine: OpenEngine, count: int) -> None:
+    engine = without_columns(open_engine, count)
+    assert engine.tick(0.1).faults == ()
+    event = engine.events[-1]
+    assert (event.kind, event.details["entities"]) == (EventKind.ENTITIES_FAILED, count)
+    assert f"no room for {count} newborn, only for 4086" in event.details["reasons"][0]
 
 
 def test_one_that_says_ever_more_while_it_is_asked_whether_it_is_idle_is_not_unloaded(
