@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import msgspec
 import pytest
 
@@ -22,6 +23,10 @@ from grove_core.parts.discovery import records_in
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.context import Context
+
+
+hypothesis.settings.register_profile("grove", deadline=None)
+hypothesis.settings.load_profile("grove")  # no test fails because the machine is busy
 
 
 class Ways(StrEnum):
