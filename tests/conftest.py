@@ -24,7 +24,6 @@ from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.context import Context
 
-
 hypothesis.settings.register_profile("grove", deadline=None)
 hypothesis.settings.load_profile("grove")  # no test fails because the machine is busy
 
