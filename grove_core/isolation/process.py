@@ -29,6 +29,8 @@ class ProcessIsolation:
 
     def __init__(self, wire: str = WireKind.SEQPACKET) -> None:
         self._wire = WireKind(wire)
+        self._taken: set[int] = set()
+        """The process ids of workers that were taken; a child of the zygote that is none of them is a spare."""
         self._lifeline, self._end = os.pipe2(os.O_CLOEXEC)
         try:
             self._zygote = Zygote(self._lifeline, self._wire)
@@ -58,14 +60,22 @@ class ProcessIsolation:
             return self._take()
 
     def memory(self) -> int | None:
-        """Return the anonymous bytes of the zygote, the spare and every worker together, shared pages once."""
+        """Return the anonymous bytes of the zygote and every worker together, shared pages once.
+
+        What is a spare's own is left out: it comes and goes when it likes, also between two looks.
+        """
         zygote = self._zygote.pid
         try:
             children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text("ascii").split()
         except OSError:
             return None
-        measured = [process_memory(pid) for pid in (zygote, *map(int, children))]
-        return sum(memory.anonymous for memory in measured if memory is not None)
+        measured = {pid: process_memory(pid) for pid in (zygote, *map(int, children))}
+        self._taken &= measured.keys()
+        return sum(
+            memory.anonymous - (0 if pid in self._taken or pid == zygote else memory.private)
+            for pid, memory in measured.items()
+            if memory is not None
+        )
 
     def close(self) -> None:
         """End the zygote, the spare, every worker that is left, and whatever they started."""
@@ -80,6 +90,7 @@ class ProcessIsolation:
         while worker.wait(0):  # the spare died while nobody looked
             worker.close()
             worker = self._zygote.take(self._refill)
+        self._taken.add(worker.pid)
         return worker
 
     def _refill(self) -> None:

@@ -103,9 +103,10 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
     sent = [order for order in recovery.asked if order.sent]
     gather(context, sent)
     for order in sent:
-        failed = order.problem is not None and order.loaded.worker is order.worker
-        if failed and not end_worker(order.loaded):
-            leave_memory(context, order.state, order.loaded)
+        if order.problem is not None and order.loaded.worker is order.worker:
+            order.loaded.restarts = 0  # it may not have failed at all: nobody says so
+            if not end_worker(order.loaded):
+                leave_memory(context, order.state, order.loaded)
         if order.reply is not None and order.reply.document is not None:
             order.loaded.document_ahead = True
     for loaded, document in recovery.documents:

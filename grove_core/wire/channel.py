@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from grove_core.base.errors import DeadlineExceeded, OutOfMemory, ProtocolError
+from grove_core.base.errors import DeadlineExceeded, InvalidInput, OutOfMemory, ProtocolError
 from grove_core.base.ways import WireKind
 from grove_core.wire.messages import Overflow
 from grove_core.wire.packets import DESCRIPTORS, PACKET, Carrier, Packets, close_all
@@ -130,7 +130,7 @@ class Channel(Generic[Incoming]):
     def _message(self, packet: Any) -> Any:
         try:
             return self._decode(packet)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError, InvalidInput) as error:
             raise ProtocolError(f"what came is no message: {error}") from error
         except MemoryError as error:
             raise ProtocolError("there is no memory for the message that came") from error

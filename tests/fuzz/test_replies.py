@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from hypothesis import given
@@ -14,14 +14,20 @@ from packaging.version import Version
 
 from grove_core.author.lens import Add, Cast, Drop, Lens, Recode, Rename, Scale
 from grove_core.author.schema import ID, Column, ColumnSpec, Schema
+from grove_core.base.clock import ManualClock
 from grove_core.base.errors import DependencyError, GroveError, LensError, SchemaError
 from grove_core.base.records import VersionRecord
+from grove_core.base.waiting import SystemWaiting
 from grove_core.migration.graph import LensGraph
 from grove_core.migration.plan import Converted, Endpoint, Hop
 from grove_core.migration.rows import Batch
+from grove_core.parts.contracts import Isolation
+from grove_core.parts.plugins import Catalogue, make_plugin_manager
+from grove_core.parts.settings import Settings
 from grove_core.routing.quota import Quota
 from grove_core.runtime.asks import Ask, Problem
 from grove_core.runtime.commit import Effects, validate
+from grove_core.runtime.context import Context
 from grove_core.runtime.index import rows_of
 from grove_core.runtime.loading import _check_requirements
 from grove_core.runtime.moves import Newcomers, Transaction
@@ -36,6 +42,15 @@ from .drawn import FLOATS, INTS, NAMES, SOUND, VERSIONS, mostly, of
 V1, V2 = Version("1.0.0"), Version("2.0.0")
 MAX_ROWS = 64
 ROWS = 10
+MANAGER, PLUGINS = make_plugin_manager()
+CONTEXT = Context(
+    settings=Settings(),
+    clock=ManualClock(),
+    catalogue=Catalogue(MANAGER, PLUGINS),
+    isolation=cast("Isolation", None),  # nobody is started
+    waiting=SystemWaiting(),
+    faults_allowed=False,
+)
 GAME = Schema(x=Column("f4", low=-100, high=100), n="i8", kind="u1", constant=["kind"])
 BARE = Schema()
 AT = range(2, 8)
@@ -217,7 +232,7 @@ def test_any_reply_is_carried_out_or_a_problem(schema: Schema, data: st.DataObje
         order.reply = reply
         claimed: list[Any] = []
         with no_warnings():
-            judged = validate(order, 1, claimed)
+            judged = validate(CONTEXT, order, 1, 0.1, claimed)
         table = order.loaded.table
         assert table[ID].tolist() == list(range(ROWS)), "nothing is changed by it"
         if isinstance(judged, Problem):

@@ -43,7 +43,7 @@ def test_an_engine_that_keeps_memory() -> None:
     assert result.assertions[Assertion.NOTHING_LEFT]
     growth = result.metrics[Metric.MEMORY_GROWTH_MB]
     assert growth is not None
-    assert growth > len(kept) * KEPT / 1e6 - 1
+    assert growth > len(kept) * KEPT / 1e6 / 2, "a part of it was kept before the first look"
 
 
 def test_copies_that_are_never_removed(monkeypatch: pytest.MonkeyPatch) -> None:
