@@ -17,6 +17,8 @@ from .schedule import Harm, Schedule
 LATENCY = 0.002
 """The most seconds after which an order is taken up, where nothing happens."""
 KILL_SECONDS = 2.0
+SURVIVE = 0.1
+"""The probability that a worker outlives SIGKILL; few are ever killed."""
 PIDFDS = 1 << 20
 """Added to a worker's number: a token for its death that is no descriptor."""
 
@@ -87,7 +89,7 @@ class SimulatedWorker:
         if process.condition is Condition.ENDED:
             return True
         schedule.note("engine", f"SIGKILL to {process.called}")
-        if process.unkillable or schedule.strikes(Harm.SURVIVE):
+        if process.unkillable or schedule.strikes(Harm.SURVIVE, SURVIVE):
             if not process.unkillable:
                 process.unkillable = True
                 schedule.note(process.called, "survives")
