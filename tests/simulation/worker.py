@@ -32,6 +32,7 @@ class SimulatedWorker:
         self.pidfd = PIDFDS + number
         self.output = -1
         self.closed = False
+        self.version: str | None = None
         self.process = Process(schedule, f"worker {number}", theirs)
         self._schedule = schedule
         self._channel: Channel[ToEngine] = Channel(ours, ToEngine)
@@ -48,7 +49,8 @@ class SimulatedWorker:
             self._schedule.note(self.process.called, "takes no message")
             raise ProtocolError("its queue is full")
         if isinstance(message, Load):
-            self.process.called = f"{self.pid}: {message.version}"
+            self.version = message.version
+            self.process.called = f"{self.pid}: {self.version}"
         text = f"rows {message.start} to {message.stop} in {message.number}" if isinstance(message, Tick) else ""
         self._schedule.note("engine", f"{type(message).__name__} to {self.process.called} {text}".rstrip())
         self._channel.send(message, descriptors)
