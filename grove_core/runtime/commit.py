@@ -51,7 +51,7 @@ def validate(
     reply, loaded = order.reply, order.loaded
     if order.problem is not None or reply is None:
         return order.problem or Problem(FaultKind.WRONG_REPLY, "it gave no reply")
-    if problem := _misplaced(order, reply, number):
+    if problem := misplaced(order, reply, number):
         return problem
     effects = NOTHING
     if reply.failed or reply.despawned or reply.spawned:
@@ -75,7 +75,7 @@ def validate(
     return effects
 
 
-def _misplaced(order: Ask, reply: Ticked, number: int) -> Problem | None:
+def misplaced(order: Ask, reply: Ticked, number: int) -> Problem | None:
     """Return what is wrong with a reply that is not the one to this order, or says nonsense of it."""
     if reply.number != number or not (math.isfinite(reply.ms) and reply.ms >= 0):
         return Problem(FaultKind.WRONG_REPLY, f"it answered tick {reply.number} in {reply.ms} ms, in tick {number}")

@@ -14,7 +14,7 @@ from grove_core.base.records import Fault, MoveCause, RollbackReport
 from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
 from grove_core.runtime.asks import Ask, Problem, flush_output, gather, read_output, send
 from grove_core.runtime.breaker import opened
-from grove_core.runtime.commit import Effects, apply, validate
+from grove_core.runtime.commit import Effects, apply, misplaced, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import restart
 from grove_core.runtime.mending import mend
@@ -103,8 +103,10 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
     sent = [order for order in recovery.asked if order.sent]
     gather(context, sent)
     for order in sent:
-        if order.problem is not None and order.loaded.worker is order.worker:
-            order.loaded.restarts = 0  # it may not have failed at all: nobody says so
+        nonsense = order.reply is not None and misplaced(order, order.reply, recovery.number) is not None
+        failed = (order.problem is not None or nonsense) and order.loaded.worker is order.worker
+        if failed:
+            order.loaded.restarts = 0  # whether it failed by itself nobody can say
             if not end_worker(order.loaded):
                 leave_memory(context, order.state, order.loaded)
         if order.reply is not None and order.reply.document is not None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from grove_core.author.lens import Map, MapSpec
 from grove_core.author.schema import Column, ColumnSpec, Scalar
+from grove_core.base.limits import Limits
 from grove_core.wire.messages import Message
 
 INTS = st.integers(-(1 << 63), (1 << 64) - 1) | st.integers(-2, 9)
@@ -65,6 +66,7 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
 
 
 NEAR: dict[Any, dict[str, st.SearchStrategy[Any]]] = {
+    Limits: {name: st.none() | st.integers(1, 1 << 40) for name in Limits.__struct_fields__},
     Column: {
         "dtype": mostly(st.sampled_from(SOUND), DTYPES | TEXTS),
         "default": mostly(st.sampled_from([0, 1, False, 0.0]), of(Scalar)),

@@ -422,3 +422,30 @@ e.n = self.ticks
     assert sorted(engine.entities(MODULE)["n"].tolist()) == [1] * 5 + [2] * 5
     engine.tick(0.1)
     assert set(engine.entities(MODULE)["n"].tolist()) == {3}
+
+
+def test_who_answers_nonsense_in_a_tick_that_is_taken_back_is_ended(open_engine: OpenEngine) -> None:
+    body = """
+ticks = 0
+def get_state(self): return self.ticks
+def set_state(self, document): self.ticks = document
+"""
+    process = """
+self.ticks += 1
+self.mark_state_changed()
+e.n = self.ticks
+if dt == 0.5:
+    channel, real = self.world._sight._channel, self.world._sight._channel.send
+    def send(_):
+        channel.send = real
+        real(Ticked(0, 0.1))
+    channel.send = send
+"""
+    top = "from grove_core.wire.messages import Ticked"
+    engine = open_engine({"1.0.0": version(process, schema=SCHEMA_1, body=body, top=top)}, waiting=InterruptedOnce())
+    start(engine, v1=1.0)
+    with pytest.raises(KeyboardInterrupt):
+        engine.tick(0.5)
+    report = engine.tick(0.1)
+    assert ([fault.kind for fault in report.faults], report.entities) == ([FaultKind.DEATH], 10)
+    assert set(engine.entities(MODULE)["n"].tolist()) == {1}

@@ -45,7 +45,9 @@ def main() -> int:
         for number, (more, wrong) in enumerate(pool.imap(run, chunks), 1):
             counts += more
             failed += wrong
-            if sys.stderr.isatty() or number % 50 == 0:
+            for seed, error in wrong:
+                click.echo(f"{seed}: {error}", err=True)
+            if sys.stderr.isatty() or number % 10 == 0:
                 click.echo(f"{counts['schedules']} of {given.schedules}, {len(failed)} failed", err=True)
     for name, count in counts.most_common():
         click.echo(f"{count:>12,}  {name}")

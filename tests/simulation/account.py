@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from grove_core import MultiVersionEngine
 from grove_core.base.events import Event, EventKind
-from grove_core.base.records import TickReport
+from grove_core.base.records import FaultKind, TickReport
 from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
 
 from .model import Row, Ticked
@@ -22,6 +22,9 @@ from .worker import SimulatedIsolation
 
 Seen = dict[int, tuple[Version, tuple[int | float, ...]]]
 """Where each entity is, and its values as its version has them."""
+
+ENGINES_OWN = ("it has no worker", "the world cannot be shown")
+"""Faults that follow from what happened before, or to the engine: it had no memory to show the world with."""
 
 
 class Broken(AssertionError):
@@ -71,6 +74,11 @@ class Account:
         if state is None:
             return None
         return state.stable, dict(state.weights), sorted(state.versions), dict(self.where)
+
+    @property
+    def over(self) -> set[int]:
+        """The numbers of the workers that were let go of."""
+        return {worker.pid for worker in self._isolation.workers if worker.closed}
 
     # -- after each call -----------------------------------------------------------------------------------
 
@@ -175,6 +183,20 @@ class Account:
             f"{what} is not explained by: {told}, faults {faults}, "
             f"new {sorted(seen.keys() - self.rows.keys())}, gone {sorted(self.rows.keys() - seen.keys())}"
         )
+
+    def blamed(self, events: Sequence[Event], over: set[int]) -> None:
+        """Hold the faults of a tick against what happened to workers; those in `over` were let go of before.
+
+        Raises:
+            Broken: a version is blamed, and nothing happened to any worker of it.
+        """
+        harmed = {one.version for one in self._isolation.workers if one.pid not in over and one.process.harmed}
+        for event in events:
+            if event.kind is not EventKind.FAULT or event.details["fault"] == FaultKind.ERRORS.value:
+                continue  # what a version itself says of its entities
+            told = event.details["message"]
+            if str(event.version) not in harmed and not any(one in told for one in ENGINES_OWN):
+                raise Broken(f"{event.version} is blamed, and did nothing: {told}")
 
     def _groups(self) -> dict[Version, list[int]]:
         groups: dict[Version, list[int]] = {}

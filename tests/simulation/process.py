@@ -212,7 +212,7 @@ class Wire(Channel[ToWorker]):
             case Harm.GARBLE:
                 packet = msgspec.msgpack.encode(message)
                 cut = int(schedule.chance.random() * len(packet))
-                self.socket.send(packet[:cut] or b"\xc1")
+                self.send_raw(packet[:cut] or b"\xc1")
             case Harm.OTHER:
                 self._send(schedule.chance.choice((Idle(True), Ticked(0, 1.0), Raised("?", "?", ""))))
             case Harm.OLD if self._last is not None and not _same(self._last, message):

@@ -224,7 +224,7 @@ class Program:
     def _tick(self) -> tuple[int, bool]:
         """Tick once; return how many faults there were, and whether everybody was served."""
         account, engine, dt = self._account, self._engine, self.chance.choice(DTS)
-        was_paused, known = account.paused, len(engine.events)
+        was_paused, known, over = account.paused, len(engine.events), account.over
         report = None
         self._schedule.note("program", f"tick({dt})")
         try:
@@ -239,6 +239,7 @@ class Program:
             self._schedule.counts["faults"] += len(report.faults)
             self._schedule.counts["recoveries"] += len(report.rollbacks)
         account.ticked(report, dt, was_paused, events)
+        account.blamed(events, over)
         account.check()
         if report is None:
             return 0, False

@@ -158,7 +158,10 @@ def _run(schedule: Schedule) -> None:
             MultiVersionEngine(settings, clock=clock, isolation=isolation, waiting=waiting) as engine,
         ):
             account = Account(engine, isolation)
-            Program(engine, clock, account, schedule).run()
+            try:
+                Program(engine, clock, account, schedule).run()
+            finally:
+                schedule.calm = True
         left = [worker.process.called for worker in isolation.workers if not worker.closed]
         if left:
             raise AssertionError(f"the engine is closed, and holds {left}")

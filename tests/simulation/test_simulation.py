@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from grove_core.memory.generations import Snapshot
-from grove_core.runtime import commit, tick
+from grove_core.runtime import commit, restore, tick
 from grove_core.runtime.moves import Transaction
 
 from .running import run, simulate, simulations
@@ -16,7 +16,7 @@ SCHEDULES = 2000
 PARTS = 8
 """So many tests share them, which may run side by side."""
 OFTEN = ("die", "hang", "survive", "garble", "interrupt", "faults", "recoveries")
-FEW = 400
+FEW = 1000
 """A broken engine is found within so many."""
 
 
@@ -64,7 +64,13 @@ def moves_halfway(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Transaction, "take_out", lambda *_: None)
 
 
-@pytest.mark.parametrize("broken", [restores_nothing, validates_nothing, moves_halfway])
+def keeps_memory_that_another_writes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(restore, "leave_memory", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    "broken", [restores_nothing, validates_nothing, moves_halfway, keeps_memory_that_another_writes]
+)
 def test_an_engine_that_is_broken_is_found(broken: Break, monkeypatch: pytest.MonkeyPatch) -> None:
     broken(monkeypatch)
     assert "Broken" in found(range(FEW))

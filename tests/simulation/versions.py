@@ -56,7 +56,7 @@ class Simulated(Module):
 
 
 class Counting(Simulated):
-    """Counts its ticks in a document."""
+    """Counts its ticks in a document; may be busy."""
 
     ticks = 0
 
@@ -74,6 +74,9 @@ class Counting(Simulated):
         reach(Point.DOCUMENT)
         self.set_state(state)
         return True
+
+    def is_idle(self) -> bool:
+        return reach(Point.IDLE) is not Harm.BUSY
 
 
 class V1(Simulated):
@@ -114,7 +117,7 @@ class V2(Counting):
 
 
 class V21(Counting):
-    """What it recovers skips the tick; it may be busy."""
+    """What it recovers skips the tick."""
 
     schema = V2.schema
     lenses = V2.lenses
@@ -127,9 +130,6 @@ class V21(Counting):
         self.entities.x += 4 * dt
         self.entities.b += 2
         super().second(dt)
-
-    def is_idle(self) -> bool:
-        return reach(Point.IDLE) is not Harm.BUSY
 
 
 def _forward(grain: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from .schedule import Harm, Schedule
 LATENCY = 0.002
 """The most seconds after which an order is taken up, where nothing happens."""
 KILL_SECONDS = 2.0
+SURVIVE = 0.1
+"""The probability that a worker outlives SIGKILL; few are ever killed."""
 PIDFDS = 1 << 20
 """Added to a worker's number: a token for its death that is no descriptor."""
 
@@ -30,6 +32,7 @@ class SimulatedWorker:
         self.pidfd = PIDFDS + number
         self.output = -1
         self.closed = False
+        self.version: str | None = None
         self.process = Process(schedule, f"worker {number}", theirs)
         self._schedule = schedule
         self._channel: Channel[ToEngine] = Channel(ours, ToEngine)
@@ -46,7 +49,8 @@ class SimulatedWorker:
             self._schedule.note(self.process.called, "takes no message")
             raise ProtocolError("its queue is full")
         if isinstance(message, Load):
-            self.process.called = f"{self.pid}: {message.version}"
+            self.version = message.version
+            self.process.called = f"{self.pid}: {self.version}"
         text = f"rows {message.start} to {message.stop} in {message.number}" if isinstance(message, Tick) else ""
         self._schedule.note("engine", f"{type(message).__name__} to {self.process.called} {text}".rstrip())
         self._channel.send(message, descriptors)
@@ -87,7 +91,7 @@ class SimulatedWorker:
         if process.condition is Condition.ENDED:
             return True
         schedule.note("engine", f"SIGKILL to {process.called}")
-        if process.unkillable or schedule.strikes(Harm.SURVIVE):
+        if process.unkillable or schedule.strikes(Harm.SURVIVE, SURVIVE):
             if not process.unkillable:
                 process.unkillable = True
                 schedule.note(process.called, "survives")
