@@ -17,8 +17,8 @@ from grove_core.author.world import World
 if TYPE_CHECKING:
     from grove_core.base.clock import Clock, ManualClock, SystemClock
     from grove_core.base.errors import GroveError
+    from grove_core.base.kept import Since
     from grove_core.base.limits import Limits
-    from grove_core.base.records import Since
     from grove_core.debug import DebugEngine
     from grove_core.engine import MultiVersionEngine
     from grove_core.parts.settings import Settings

@@ -17,17 +17,16 @@ from grove_core.author.schema import Columns, as_ids
 from grove_core.base.clock import Clock, SystemClock
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.events import Event, EventKind
+from grove_core.base.health import BreakerStatus
 from grove_core.base.interrupts import put_off
+from grove_core.base.kept import GenerationRecord, Since
 from grove_core.base.limits import Limits
 from grove_core.base.records import (
-    BreakerStatus,
     Explanation,
-    GenerationRecord,
     LoadReport,
     MigrationRecord,
     MigrationReport,
     RollbackReport,
-    Since,
     SplitReport,
     TickReport,
     UnloadReport,

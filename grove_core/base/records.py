@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
 from packaging.version import Version
+
+from grove_core.base.health import BreakerState, Health
+from grove_core.base.kept import Restored
 
 
 @dataclass(frozen=True)
@@ -75,57 +76,6 @@ class Fault:
     entities: int
     """How many rows it had at hand."""
     traceback: str | None = None
-
-
-@dataclass(frozen=True)
-class Health:
-    """How often a version failed. A call is one entity in one tick."""
-
-    calls: int = 0
-    """In its latest 100 ticks."""
-    errors: int = 0
-    """Those of `calls` that failed, by its own word or because the whole tick was lost to a fault."""
-    ticks: int = 0
-    """All its ticks since it was loaded, those that were lost included."""
-    lost: int = 0
-    """Those of `ticks` that were lost to a fault."""
-    trials: int = 0
-    """Its calls since it was loaded in ticks that were not lost, those of entities left out that had failed by its own
-    word less than 100 of its ticks ago: what one entity does again and again is no news."""
-    firsts: int = 0
-    """Those of `trials` that failed."""
-    last_trials: int = 0
-    """Those of `trials` that its last committed tick brought."""
-    streak: int = 0
-    """Its ticks since the last one that was lost, or in which an entity failed."""
-
-
-class BreakerState(StrEnum):
-    """Whether a version that failed too often gets work."""
-
-    CLOSED = "closed"
-    """It works as any."""
-    OPEN = "open"
-    """It was rolled back, and waits; for good if its attempts are used up."""
-    HALF_OPEN = "half_open"
-    """It is loaded again, and on trial with a small weight."""
-
-
-@dataclass(frozen=True)
-class BreakerStatus:
-    """What became of a version that failed too often."""
-
-    module: str
-    version: Version
-    state: BreakerState
-    until: float | None
-    """The clock's time at which an open one is tried again; None if never, or if it is on trial."""
-    attempts: int
-    """How often it was rolled back."""
-    weight: float | None
-    """What it gets back once its trial is over; None if somebody set the split meanwhile."""
-    reason: str
-    """Why it was rolled back the last time."""
 
 
 @dataclass(frozen=True)
@@ -279,59 +229,11 @@ class MigrationReport:
 
 
 @dataclass(frozen=True)
-class GenerationRecord:
-    """An older state of a module, which is kept: a rollback can go back to it."""
-
-    module: str
-    number: int
-    """The number of the tick before which it was taken."""
-    at: float
-    """The clock's time then."""
-    entities: Mapping[Version, int]
-    """How many each version had that was loaded then."""
-    bytes: int
-    """The memory it holds, measured."""
-    left: bool
-    """Whether a rollback has gone back behind it since: it may hold what that one was to undo."""
-
-
-class Since(StrEnum):
-    """What a rollback to a generation does about the entities that were born or ended since."""
-
-    KEEP = "keep"
-    """The born stay, as they are, and the ended stay ended."""
-    UNDO = "undo"
-    """The born are ended and the ended live again: the population is that of the generation."""
-
-
-@dataclass(frozen=True)
 class RollbackStep:
     """One step of a rollback."""
 
     name: str
     ms: float
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What going back to a generation did to the entities of a module."""
-
-    generation: int
-    """Its number."""
-    at: float
-    """The clock's time when it was taken."""
-    since: Since
-    restored: int
-    """How many lived then and lived now: they have the values of then."""
-    born: int
-    """How many were born since: they stayed as they were, or were ended, as `since` says."""
-    gone: int
-    """How many ended since: they stayed ended, or live again, as `since` says."""
-    document: bool
-    """Whether the target's worker was started anew with the document of then."""
-    restored_ids: NDArray[np.int64] = field(repr=False, compare=False)
-    born_ids: NDArray[np.int64] = field(repr=False, compare=False)
-    gone_ids: NDArray[np.int64] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from packaging.version import Version
 
-from grove_core.base.records import BreakerState, Fault, Role, VersionUse
+from grove_core.base.health import BreakerState
+from grove_core.base.records import Fault, Role, VersionUse
 from grove_core.faulting.evidence import Evidence
 from grove_core.parts.contracts import Decision, Pause, Restart, Retry, Rollback, Verdict
 

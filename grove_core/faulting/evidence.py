@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.version import Version
 
-from grove_core.base.records import Health, VersionUse
+from grove_core.base.health import Health
+from grove_core.base.records import VersionUse
 
 STEPS = 8
 """How many alternatives there are between the limit and 1."""

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from grove_core.base.errors import GroveError
 from grove_core.base.events import EventKind
-from grove_core.base.records import BreakerState, BreakerStatus
+from grove_core.base.health import BreakerState, BreakerStatus
 from grove_core.parts.contracts import Retry
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import load

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from grove_core.base.errors import OutOfMemory
 from grove_core.base.events import EventKind
-from grove_core.base.records import GenerationRecord
+from grove_core.base.kept import GenerationRecord
 from grove_core.runtime.context import Context
 from grove_core.runtime.past import Live
 from grove_core.runtime.state import ModuleState

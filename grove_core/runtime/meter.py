@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from grove_core.base.records import Health
+from grove_core.base.health import Health
 
 WINDOW = 4096
 """Of how many ticks the quantiles are taken."""

@@ -14,7 +14,8 @@ from packaging.version import Version
 from grove_core.author.schema import ID, ID_DTYPE, Array
 from grove_core.base.errors import BadGeneration, InvalidInput, UnknownGeneration
 from grove_core.base.events import EventKind
-from grove_core.base.records import MoveCause, Restored, RollbackReport, RollbackStep, Since
+from grove_core.base.kept import Restored, Since
+from grove_core.base.records import MoveCause, RollbackReport, RollbackStep
 from grove_core.base.versions import Requirement
 from grove_core.memory.table import Rows, length
 from grove_core.migration.plan import refuse_irreversible

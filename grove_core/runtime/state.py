@@ -12,8 +12,9 @@ from packaging.version import Version
 
 from grove_core.author.schema import Schema
 from grove_core.base.errors import UnknownVersion
+from grove_core.base.health import BreakerState, BreakerStatus
 from grove_core.base.limits import Limits
-from grove_core.base.records import BreakerState, BreakerStatus, MigrationRecord, Role, VersionRecord, VersionUse
+from grove_core.base.records import MigrationRecord, Role, VersionRecord, VersionUse
 from grove_core.base.versions import Requirement
 from grove_core.base.waiting import SystemWaiting, Waiting
 from grove_core.memory.arena import Slot

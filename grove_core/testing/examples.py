@@ -14,7 +14,8 @@ from packaging.version import Version
 
 from grove_core.author.lens import Endpoint
 from grove_core.author.schema import Columns, ColumnSpec, Schema
-from grove_core.base.records import BreakerState, Fault, FaultKind, Health, Role, VersionUse
+from grove_core.base.health import BreakerState, Health
+from grove_core.base.records import Fault, FaultKind, Role, VersionUse
 from grove_core.parts.contracts import NEW, Population
 from grove_core.routing.shares import for_births, keys, quotas, salt, with_pins
 

@@ -9,7 +9,8 @@ import pytest
 from packaging.version import Version
 
 from grove_core.base.errors import PluginFailed
-from grove_core.base.records import BreakerState, Fault, FaultKind, Health, Role, VersionUse
+from grove_core.base.health import BreakerState, Health
+from grove_core.base.records import Fault, FaultKind, Role, VersionUse
 from grove_core.faulting.breaker import Breaker
 from grove_core.faulting.evidence import Evidence
 from grove_core.parts.contracts import Pause, Restart, ReviewingPolicy, Rollback, Verdict

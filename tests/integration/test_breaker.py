@@ -10,7 +10,8 @@ from packaging.version import Version
 
 from grove_core import DebugEngine, Limits, ManualClock
 from grove_core.base.events import EventKind
-from grove_core.base.records import BreakerState, FaultKind
+from grove_core.base.health import BreakerState
+from grove_core.base.records import FaultKind
 from grove_core.parts.contracts import Restart
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice
