@@ -91,7 +91,7 @@ class VersionUse:
     """The clock's time since when it has had neither weight nor entities, or None."""
     restarts: int
     """How often it was restarted since its last good tick."""
-    health: Health = Health()
+    health: Health = field(default_factory=Health)
     breaker: BreakerState = BreakerState.CLOSED
 
 
