@@ -43,9 +43,13 @@ def test_it_passes() -> None:
 def test_code_that_runs_from_the_folder_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Packages, "_copy", lambda self, given: given)
     result = run(20)
-    assert_broken(result, Assertion.RESTARTS_RUN_THE_SAME, "after its restart")
     assert_broken(result, Assertion.HALF_WRITTEN_CODE_NEVER_RUNS)
     assert result.assertions[Assertion.NOTHING_LEFT]
+
+
+def test_a_restart_that_runs_something_else() -> None:
+    seen = RacesSeen(1, 1, [RaceSeen(Manner.REPLACE, True, 20.0, True, 1, True, restarted_otherwise="the writing 2")])
+    assert_broken(outcome(seen), Assertion.RESTARTS_RUN_THE_SAME, "the writing 2")
 
 
 def test_loads_that_are_refused() -> None:
