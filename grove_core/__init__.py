@@ -31,7 +31,7 @@ _LATER = {
     "ManualClock": "grove_core.base.clock",
     "MultiVersionEngine": "grove_core.engine",
     "Settings": "grove_core.parts.settings",
-    "Since": "grove_core.base.records",
+    "Since": "grove_core.base.kept",
     "SystemClock": "grove_core.base.clock",
 }
 
