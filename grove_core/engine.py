@@ -101,6 +101,8 @@ class MultiVersionEngine:
                 self._context.emit(EventKind.PLUGIN_FAILED, plugin=record.name, error=record.error)
         for failure in catalogue.failures:
             self._context.emit(EventKind.PLUGIN_FAILED, plugin=failure.plugin, error=failure.message)
+        if self._packages.swept:
+            self._context.emit(EventKind.COPIES_SWEPT, folders=self._packages.swept)
 
     def __enter__(self) -> Self:
         return self

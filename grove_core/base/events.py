@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     GENERATION_MISSED = "generation_missed"
     MEMORY_ABANDONED = "memory_abandoned"
     WORKER_OUTPUT = "worker_output"
+    COPIES_SWEPT = "copies_swept"
     PLUGIN_FAILED = "plugin_failed"
     BREAKER_OPENED = "breaker_opened"
     BREAKER_HALF_OPENED = "breaker_half_opened"

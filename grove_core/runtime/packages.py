@@ -6,11 +6,9 @@ So what somebody writes into a folder meanwhile runs in no version that is loade
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grove_core.base.errors import BrokenPackage, UnknownModule, UnsettledPackage
@@ -27,25 +25,33 @@ from grove_core.parts.folders import (
     vouched_for,
 )
 from grove_core.parts.wheels import is_wheel, unpack
+from grove_core.runtime.claims import Claim, sweep
 
 SETTLE_SECONDS = 1.0
 """How long a load waits for a package that is being written."""
 AGAIN_SECONDS = 0.01
 
 
-def folder_prefix() -> str:
-    """Return what the names of this process's folders begin with, in the folder for temporary files."""
-    return f"grove-{os.getpid()}-"
+@dataclass(frozen=True)
+class _Copy:
+    claim: Claim
+    contents: str | None
+    """The digest of what it holds; None for a wheel."""
 
 
 class Packages:
-    """The copies of one engine: of folders by their contents, of wheels what they unpack to."""
+    """The copies of one engine: of folders by their contents, of wheels what they unpack to.
+
+    The system locks each for the engine. What engines left that were killed goes as the next one starts.
+    """
 
     def __init__(self) -> None:
-        self._copies: dict[Path, str | None] = {}
-        """Folder of ours -> the digest of what it holds; None for a wheel."""
+        self._copies: dict[Path, _Copy] = {}
+        """By their folders."""
         self._scanned: dict[tuple[Path, Scan], Path] = {}
         """What was given, as it was -> its copy."""
+        self.swept = sweep()
+        """How many copies there were of engines that are gone."""
 
     def records(self, path: str | Path) -> list[VersionRecord]:
         """Return the versions in a wheel or folder; they run from a copy.
@@ -69,8 +75,7 @@ class Packages:
         """Remove the copies that none of these search paths uses."""
         folders = {Path(folder) for path in used for folder in path}
         for folder in self._copies.keys() - folders:
-            shutil.rmtree(folder, ignore_errors=True)
-            del self._copies[folder]
+            self._copies.pop(folder).claim.remove()
         self._scanned = {key: folder for key, folder in self._scanned.items() if folder in self._copies}
 
     def close(self) -> None:
@@ -97,21 +102,26 @@ class Packages:
         there = scan(given)
         if (known := self._scanned.get((given, there))) is not None:
             return known
-        folder = Path(tempfile.mkdtemp(prefix=folder_prefix())).resolve()
+        claim = Claim.make()
+        folder = claim.folder
         try:
             contents = _unpack(given, there, folder) if is_wheel(given) else _copy_folder(given, there, folder)
-            same = next((each for each, known in self._copies.items() if known is not None and known == contents), None)
+            same = None if contents is None else self._copy_of(contents)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            claim.remove()
             raise
         if same is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            claim.remove()
             folder = same
         else:
-            self._copies[folder] = contents
+            self._copies[folder] = _Copy(claim, contents)
         self._scanned = {key: each for key, each in self._scanned.items() if key[0] != given}
         self._scanned[given, there] = folder
         return folder
+
+    def _copy_of(self, contents: str) -> Path | None:
+        """Return the copy that holds this, by its digest."""
+        return next((folder for folder, copy in self._copies.items() if copy.contents == contents), None)
 
 
 def _copy_folder(given: Path, there: Scan, into: Path) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grove_core.runtime.packages import folder_prefix
+from grove_core.runtime.claims import folder_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -132,10 +132,16 @@ def _descriptors() -> Counter[str]:
     kinds: Counter[str] = Counter()
     for entry in Path("/proc/self/fd").iterdir():
         try:
-            kinds[str(entry.readlink()).partition(":[")[0]] += 1
+            kinds[_kind(entry.readlink())] += 1
         except FileNotFoundError:  # the one that listed the others
             continue
     return kinds
+
+
+def _kind(opened: Path) -> str:
+    """Return what a descriptor is: files by their name, which folders of copies have as one."""
+    name = folder_prefix() if opened.name.startswith(folder_prefix()) else str(opened)
+    return name.partition(":[")[0]
 
 
 def _mappings() -> Counter[str]:
