@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grove_core.base.errors import GroveError, OutOfMemory
+from grove_core.base.errors import GroveError, OutOfMemory, PeerDied
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport
 from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
@@ -178,13 +178,20 @@ def roll_back(context: Context, order: Ask, fault: Fault, backup_ms: float, deci
 
 
 def start_again(context: Context, order: Ask) -> Recovered | None:
-    """Restart the version itself; None if it does not come up."""
+    """Restart the version itself; None if it does not come up.
+
+    A worker that dies as it comes up gets a second try: who killed the last one may have met the spare as well.
+    """
     loaded, state = order.loaded, order.state
     if loaded.restarts:
         return None
     loaded.restarts += 1
     try:
-        restart(context, state, loaded)
+        try:
+            restart(context, state, loaded)
+        except PeerDied as error:
+            context.emit(EventKind.LOAD_FAILED, state.name, loaded.version, error=f"no restart at once: {error}")
+            restart(context, state, loaded)
     except GroveError as error:
         context.emit(EventKind.LOAD_FAILED, state.name, loaded.version, error=f"no restart: {error}")
         return None

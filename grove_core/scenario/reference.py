@@ -57,6 +57,7 @@ class Reference:
         self.major = np.ones(len(ids), np.int64)
         """The major number of the version each entity has."""
         self._falling = np.zeros(0, np.intp)
+        self._calls: NDArray[np.int64] | None = None
         self._moved = False
 
     def assign(self, ids: NDArray[np.int64], majors: NDArray[np.int64]) -> None:
@@ -66,8 +67,15 @@ class Reference:
         self.major[np.searchsorted(self.ids, ids[known])] = majors[known]
         self._falling = np.flatnonzero(self.major == 3)
 
-    def tick(self, dt: float) -> None:
-        """Move every entity by `dt` seconds, in float32, each as its version would."""
+    def tick(self, dt: float, calls: NDArray[np.int64] | None = None) -> None:
+        """Move every entity by `dt` seconds, in float32, each as its version would.
+
+        Args:
+            dt: seconds.
+            calls: a number for each entity, in the order of `ids`; entities of one version that have another number
+                were processed by another call, and did not see each other. None: each version had one call.
+        """
+        self._calls = calls
         if len(self._falling):
             self.vy[self._falling] += np.float32(GRAVITY * dt)
         step = np.float32(dt)
@@ -120,8 +128,16 @@ class Reference:
         outside = (self.x < 0) | (self.x > FIELD) | (self.y < 0) | (self.y > FIELD)
         watched = self.major >= 2
         self.collided[watched] = outside[watched]
-        near = touching(self.x[self._falling], self.y[self._falling])
-        self.collided[self._falling[near]] = True
+        for together in self._falling_together():
+            near = touching(self.x[together], self.y[together])
+            self.collided[together[near]] = True
+
+    def _falling_together(self) -> list[NDArray[np.intp]]:
+        """Return the entities of v3, those of each call by themselves."""
+        if self._calls is None:
+            return [self._falling]
+        calls = self._calls[self._falling]
+        return [self._falling[calls == call] for call in np.unique(calls)]
 
 
 def touching(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -182,3 +182,37 @@ def test_a_spare_that_dies(open_engine: OpenEngine, own_isolation: ProcessIsolat
     assert all_gone(spares)
     engine.load_module_version(MODULE, 2)
     assert engine.workers(MODULE).keys() == {ONE, TWO}
+
+
+DIES_AS_IT_COMES_UP = version(
+    "e.n += 1",
+    body="""
+def initialize(self, config):
+    for each in sorted(os.listdir(config["folder"]))[:1]:
+        os.unlink(os.path.join(config["folder"], each))
+        os.kill(os.getpid(), signal.SIGKILL)
+""",
+)
+"""Is killed as it is initialised, as often as there are files in a folder."""
+
+
+@pytest.mark.parametrize(("times", "paused"), [(1, False), (2, True)])
+def test_a_worker_that_is_killed_and_the_next_one_as_it_comes_up(
+    open_engine: OpenEngine, tmp_path: Path, times: int, paused: bool
+) -> None:
+    """As when somebody kills all that an engine started, and the spare dies a moment after the worker."""
+    engine, folder = open_engine({"1.0.0": DIES_AS_IT_COMES_UP}), tmp_path / "deaths"
+    folder.mkdir()
+    engine.load_module_version(MODULE, 1, config={"folder": str(folder)})
+    engine.spawn(MODULE, id=range(10))
+    engine.tick(0.1)
+    for number in range(times):
+        (folder / str(number)).touch()
+    kill(engine, ONE)
+    report = engine.tick(0.1)
+    assert [fault.kind.value for fault in report.faults] == ["death"]
+    assert (engine.is_paused(MODULE), report.entities, report.skipped) == ((True, 0, 10) if paused else (False, 10, 0))
+    assert engine.entities(MODULE)["n"].tolist() == [1 if paused else 2] * 10
+    if paused:
+        engine.rollback(MODULE, 1)
+        assert engine.tick(0.1).entities == 10

@@ -65,6 +65,16 @@ def test_only_entities_of_v3_touch_each_other() -> None:
     assert ours.columns(3)["collided"].tolist() == [True, True, False, False]
 
 
+def test_entities_that_other_calls_processed_do_not_touch_each_other() -> None:
+    at = {"x": [10, 10.1, 10.2, 700], "y": [9, 9, 9, 9], "vx": [0, 0, 0, 0], "vy": [0, 0, 0, 0]}
+    ours = Reference(np.arange(4), {name: np.array(values, np.float32) for name, values in at.items()})
+    ours.assign(ours.ids, np.full(4, 3))
+    ours.tick(DT, np.array([1, 3, 1, 3]))
+    assert ours.columns(3)["collided"].tolist() == [True, False, True, False]
+    ours.tick(DT)
+    assert ours.columns(3)["collided"].tolist() == [True, True, True, False]
+
+
 @given(st.integers(0, 60), st.sampled_from([1.0, 5.0, 1000.0]), st.integers(0, 2**32 - 1))
 def test_touching_is_what_every_pair_says(count: int, field: float, seed: int) -> None:
     random = np.random.default_rng(seed)

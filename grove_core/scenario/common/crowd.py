@@ -19,6 +19,7 @@ from grove_core.scenario.seen import Check, Counts
 if TYPE_CHECKING:
     from packaging.version import Version
 
+    from grove_core.base.records import TickReport
     from grove_core.debug import DebugEngine
     from grove_core.parts.settings import Settings
 
@@ -66,6 +67,31 @@ class Crowd:
         majors = np.fromiter((version.major for version in located), np.int64, len(ids))
         self.reference.assign(ids, majors)
         return majors
+
+    def tick(self, report: TickReport, dt: float) -> None:
+        """Have the reference do what a tick did. A module that is paused has no tick.
+
+        The entities of a version that did its part had their tick from it, also if it failed later in the same tick,
+        over others that were to catch up in it. Those of a version that failed had it from the one that they are in
+        afterwards; they caught up by themselves, and did not see those that had been there before. Whether it failed
+        at its own part tells the number of entities that it had at hand: no two versions may have as many.
+        """
+        if not report.faults and not report.rollbacks:
+            if report.entities:
+                self.reference.tick(dt)
+            return
+        ids, before = self.reference.ids, self.reference.major.copy()
+        self.locate()
+        if report.entities:
+            after = self.reference.major.copy()
+            failed = [
+                fault.version.major
+                for fault in report.faults
+                if fault.entities == np.count_nonzero(before == fault.version.major)
+            ]
+            self.reference.assign(ids, np.where(np.isin(before, failed), after, before))
+            self.reference.tick(dt, before)
+            self.reference.assign(ids, after)
 
     def counts(self, majors: NDArray[np.int64]) -> dict[int, int]:
         """Count the entities of every version that is loaded."""

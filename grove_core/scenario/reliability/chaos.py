@@ -235,9 +235,7 @@ class _Run:
         seen.skipped += report.skipped
         seen.ticks_short += report.entities + report.skipped != seen.entities
         injected = self._note_injected(report.number, second)
-        if report.faults or report.rollbacks:
-            self._crowd.locate()
-        self._crowd.reference.tick(1 / TICKS_PER_SECOND)
+        self._crowd.tick(report, 1 / TICKS_PER_SECOND)
         if report.faults or injected or seen.ticks % TICKS_PER_SECOND == 0:
             right = self._right(second)
             seen.ledger.tick(second, report, right and not report.skipped)
