@@ -53,6 +53,6 @@ class put_off(ContextDecorator):  # noqa: N801  used as a function is, as contex
 
     def _put_back(self) -> dict[int, Handler]:
         handlers, self._handlers = self._handlers, {}
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number in reversed(handlers):  # Ctrl-C last: it may strike at once, and the others must be back by then
+            signal.signal(number, handlers[number])
         return handlers

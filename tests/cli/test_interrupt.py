@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = "from grove_core.cli.main import main; main(['scenario', 'coexistence', '--realtime'])"
+COMMAND = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
+from grove_core.cli.main import main
+main(['scenario', 'coexistence', '--realtime'])
+"""
 
 
 def descendants(pid: int) -> set[int]:

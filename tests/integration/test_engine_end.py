@@ -24,6 +24,7 @@ ONE, TWO = Version("1.0.0"), Version("2.0.0")
 SPINS = version("if len(e) == 3:\n    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 64))\n    while True: pass")
 PROGRAM = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
 from pathlib import Path
 from grove_core import DebugEngine, Settings
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,15 @@ EACH = 12
 ALLOCATE = ("author", "memory", "migration", "routing", "runtime")
 """The folders whose lines take memory for rows: where an error for want of it is to be expected."""
 HASTY = msgspec.structs.replace(PATIENT, tick_deadline_ms=5000.0, load_deadline_seconds=10.0)
+
+
+@pytest.fixture(autouse=True)
+def _raises() -> Iterator[None]:
+    """Have Ctrl-C raise, also where the tests run in the background and ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
 
 Opened = Callable[[Interruptible], Any]
 
