@@ -39,8 +39,8 @@ class Recovery:
     processed: int = 0
     asked: list[Ask] = field(default_factory=list)
     """Every order of the tick, catch-ups included."""
-    documents: list[tuple[LoadedVersion, bytes | None]] = field(default_factory=list)
-    """What the document of each version was before the tick."""
+    before: list[tuple[LoadedVersion, bytes | None, int]] = field(default_factory=list)
+    """The document of each version before the tick, and how often it had been restarted."""
     committed: list[tuple[Ask, Effects]] = field(default_factory=list)
     """What was asked for besides columns is carried out once every row has its place."""
 
@@ -111,8 +111,8 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
                 leave_memory(context, order.state, order.loaded)
         if order.reply is not None and order.reply.document is not None:
             order.loaded.document_ahead = True
-    for loaded, document in recovery.documents:
-        loaded.document = document
+    for loaded, document, restarts in recovery.before:
+        loaded.document, loaded.restarts = document, restarts
     for loaded in (loaded for state in states for loaded in state.versions.values()):
         snapshot = loaded.generations.of(recovery.number)
         if snapshot.tick == recovery.number:

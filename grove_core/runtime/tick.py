@@ -46,8 +46,8 @@ def _tick(context: Context, states: Sequence[ModuleState], number: int, dt: floa
         keep(context, running, number)
     clock.ended(Stage.CHECKPOINT)
     asks, silent = _orders(running)
-    documents = [(loaded, loaded.document) for state in running for loaded in state.versions.values()]
-    recovery = Recovery(number, dt, asked=list(asks), documents=documents)
+    before = [(one, one.document, one.restarts) for state in running for one in state.versions.values()]
+    recovery = Recovery(number, dt, asked=list(asks), before=before)
     try:
         for order in asks:
             send(context, order, number, dt, catching_up=False)

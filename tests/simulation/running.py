@@ -7,6 +7,7 @@ import errno
 import gc
 import logging
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ def simulations() -> Iterator[None]:
         manager.register(plugin)
     made, config = engines.make_plugin_manager, structlog.get_config()
     engines.make_plugin_manager = lambda plugins: (manager, [])  # type: ignore[assignment]
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     gc.collect()
     gc.freeze()  # what is there already is no schedule's
@@ -76,6 +78,7 @@ def simulations() -> Iterator[None]:
             yield
     finally:
         gc.unfreeze()
+        signal.signal(signal.SIGINT, handler)
         structlog.configure(**config)
         engines.make_plugin_manager = made
 

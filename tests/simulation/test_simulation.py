@@ -15,7 +15,7 @@ from .running import run, simulate, simulations
 SCHEDULES = 2000
 PARTS = 8
 """So many tests share them, which may run side by side."""
-OFTEN = ("die", "hang", "survive", "garble", "interrupt", "faults", "recoveries")
+OFTEN = ("die", "hang", "survive", "garble", "faults", "recoveries", "interrupted ticks", "interrupted calls")
 FEW = 1000
 """A broken engine is found within so many."""
 
