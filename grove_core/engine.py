@@ -152,8 +152,7 @@ class MultiVersionEngine:
         """
         began = time.perf_counter()
         with self._turns.take("load_module_version"):
-            state = self._states.get(module) or new_state(self._context, module)
-            settle(state)
+            state = self._settled(module) or new_state(self._context, module)
             others = {name: sorted(one.versions) for name, one in self._states.items()}
             try:
                 records = self.versions() if path is None else self._packages.records(path)
@@ -192,12 +191,10 @@ class MultiVersionEngine:
         """
         with self._turns.take("unload_module_version"):
             state = self._state(module)
-            report = unloading.unload(self._context, state, state.resolve(version))
-            if not state.versions:
-                state.past.close()
-                del self._states[module]
-                self._keep_packages()
-            return report
+            try:
+                return unloading.unload(self._context, state, state.resolve(version))
+            finally:
+                self._forget_if_empty(state)
 
     def set_traffic_split(self, module: str, weights: Mapping[Requirement, float]) -> SplitReport:
         """Share the module's entities out by weight: exactly, with the fewest moves, pins first.
@@ -314,7 +311,7 @@ class MultiVersionEngine:
     def is_version_loaded(self, module: str, version: Requirement) -> bool:
         """Tell whether a version that fits is loaded."""
         with self._turns.take("is_version_loaded"):
-            state = self._states.get(module)
+            state = self._settled(module)
             return state is not None and bool(matching(version, state.versions))
 
     def stable_version(self, module: str) -> Version:
@@ -460,12 +457,26 @@ class MultiVersionEngine:
                 self._context.isolation.close()
             self._packages.close()
 
-    def _state(self, module: str) -> ModuleState:
+    def _forget_if_empty(self, state: ModuleState) -> None:
+        """Forget a module whose last version is unloaded, however that call ended."""
+        if not state.versions:
+            state.past.close()
+            self._states.pop(state.name, None)
+            self._keep_packages()
+
+    def _settled(self, module: str) -> ModuleState | None:
+        """Return a module once what was decided of it is done; None if it has no version."""
         state = self._states.get(module)
+        if state is not None:
+            settle(state)
+            self._forget_if_empty(state)
+        return self._states.get(module)
+
+    def _state(self, module: str) -> ModuleState:
+        state = self._settled(module)
         if state is None:
             loaded = ", ".join(sorted(self._states)) or "none"
             raise UnknownModule(f"no version of {module!r} is loaded; loaded modules: {loaded}")
-        settle(state)
         return state
 
     def _enter(self, state: ModuleState, record: VersionRecord) -> None:

@@ -107,6 +107,10 @@ CALLS: dict[str, Interruptible] = {
     "load": case(one, lambda engine: engine.load_module_version(MODULE, 2)),
     "load the first": case(lambda engine, clock: None, lambda engine: engine.load_module_version(MODULE, 1)),
     "unload": case(two(0.0), lambda engine: engine.unload_module_version(MODULE, 2)),
+    "unload the last": case(
+        lambda engine, clock: engine.load_module_version(MODULE, 1),
+        lambda engine: engine.unload_module_version(MODULE, 1),
+    ),
     "split a part": case(two(0.0), lambda engine: engine.set_traffic_split(MODULE, {1: 0.5, 2: 0.5})),
     "split all": case(two(0.0), lambda engine: engine.set_traffic_split(MODULE, {2: 1.0})),
     "split back": case(two(0.5), lambda engine: engine.set_traffic_split(MODULE, {1: 1.0})),
