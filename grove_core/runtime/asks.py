@@ -218,9 +218,9 @@ def _take(context: Context, order: Ask, answer: object) -> None:
     """
     if order.loaded.idle_asked and answers_idle(answer):
         order.loaded.idle_asked = False
-    elif isinstance(answer, Mapped):
+    elif isinstance(answer, Mapped) or order.problem is not None:  # what was wrong first is what was wrong
         return
-    elif not order.open:
+    elif order.reply is not None:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
     elif isinstance(answer, Ticked):
         if order.loaded.limits.output_bytes is not None:
