@@ -16,14 +16,17 @@ from .sources import BOTH, MODULE, SCHEMA_1, V1, version
 
 ONE, TWO = Version("1.0.0"), Version("2.0.0")
 WIRE = """
-import gc
+import sys
 from grove_core.author.entities import Birth
 from grove_core.base.errors import WorkerError
 from grove_core.wire.channel import Channel
 from grove_core.wire.messages import AskWorld, Idle, Mapped
 
 def wire():
-    return next(each for each in gc.get_objects() if type(each) is Channel)
+    frame = sys._getframe()
+    while type(frame.f_locals.get("channel")) is not Channel:  # the loop that calls it has it
+        frame = frame.f_back
+    return frame.f_locals["channel"]
 
 def flood(message):
     while True:
