@@ -24,7 +24,9 @@ from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.context import Context
 
-hypothesis.settings.register_profile("grove", deadline=None)
+EXPLORE = "GROVE_EXPLORE"
+"""Set in the environment, it draws other examples with each run; else they are the same, so that what fails fails."""
+hypothesis.settings.register_profile("grove", deadline=None, derandomize=EXPLORE not in os.environ)
 hypothesis.settings.load_profile("grove")  # no test fails because the machine is busy
 
 

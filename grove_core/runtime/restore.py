@@ -41,6 +41,8 @@ class Recovery:
     """Every order of the tick, catch-ups included."""
     before: list[tuple[LoadedVersion, bytes | None, int]] = field(default_factory=list)
     """The document of each version before the tick, and how often it had been restarted."""
+    left: list[Ask] = field(default_factory=list)
+    """Orders whose rows nothing could take over, until a version that recovers later goes back to theirs."""
     committed: list[tuple[Ask, Effects]] = field(default_factory=list)
     """What was asked for besides columns is carried out once every row has its place."""
 
@@ -124,8 +126,8 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
     state, loaded = order.state, order.loaded
     if state.versions.get(loaded.version) is not loaded:  # a recovery before this one took its rows along
         return
-    if loaded.worker is not None:  # a version that recovered before it went back to it, and had it restarted
-        _catch_up(context, Recovered(state, loaded, [(order.start, order.stop)], None), recovery)
+    if loaded.worker is not None:
+        join(context, order, recovery)
         return
     decision = _decide(context, state, loaded, fault)
     recovered: Recovered | None = None
@@ -136,6 +138,7 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
     if recovered is None and not isinstance(decision, Pause):
         recovered = start_again(context, order)
     if recovered is None:
+        recovery.left.append(order)
         pause(context, state, f"{loaded.version} failed and nothing could take over: {fault.message}")
         return
     caught_up = _catch_up(context, recovered, recovery)
@@ -143,6 +146,13 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
         served = caught_up and order.stop > order.start  # a version without rows served nobody
         recovery.rollbacks.append(recovered.report(served, order.asked_at, DEFAULT_LIMIT_MS))
         tell(context, recovery.rollbacks[-1])
+
+
+def join(context: Context, order: Ask, recovery: Recovery) -> None:
+    """Have rows catch up whose version another one went back to, and had it restarted; else nothing."""
+    state, loaded = order.state, order.loaded
+    if state.versions.get(loaded.version) is loaded and loaded.worker is not None:
+        _catch_up(context, Recovered(state, loaded, [(order.start, order.stop)], None), recovery)
 
 
 def _decide(context: Context, state: ModuleState, loaded: LoadedVersion, fault: Fault) -> Decision:

@@ -18,7 +18,7 @@ from grove_core.runtime.commit import Effects, apply, end_and_bear, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.keeping import keep
 from grove_core.runtime.moves import settle
-from grove_core.runtime.restore import Recovery, contain, recover, take_back
+from grove_core.runtime.restore import Recovery, contain, join, recover, take_back
 from grove_core.runtime.review import review
 from grove_core.runtime.state import Condition, ModuleState
 
@@ -129,6 +129,8 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
             recovery.committed.append((order, effects))
     for order, fault, ms in sorted(bad, key=lambda one: one[0].loaded.version != one[0].state.stable):
         recover(context, order, fault, ms, recovery)
+    for order in recovery.left:
+        join(context, order, recovery)
 
 
 def _carry_out(context: Context, recovery: Recovery) -> None:

@@ -449,3 +449,22 @@ if dt == 0.5:
     report = engine.tick(0.1)
     assert ([fault.kind for fault in report.faults], report.entities) == ([FaultKind.DEATH], 10)
     assert set(engine.entities(MODULE)["n"].tolist()) == {1}
+
+
+def test_rows_that_nobody_could_take_over_have_their_tick_once_another_goes_back_to_their_version(
+    open_engine: OpenEngine,
+) -> None:
+    engine = open_engine(BOTH)
+    engine.load_module_version(MODULE, 1)
+    engine.load_module_version(MODULE, 2)
+    kill(engine, ONE)
+    engine.tick(0.1)  # it had nothing to do, and was restarted
+    engine.spawn(MODULE, id=np.arange(10), n=np.arange(10) * 1000)
+    kill(engine, TWO)
+    engine.inject_fault(MODULE, 1, "raise")
+    report = engine.tick(0.1)
+    told = [event for event in kinds(engine) if event in {EventKind.PAUSED, EventKind.RESUMED}]
+    assert told == [EventKind.PAUSED, EventKind.RESUMED], "stable had failed twice, then the canary went back to it"
+    assert (report.entities, report.skipped) == (10, 0)
+    assert counted(engine) == [1] * 10
+    assert engine.tick(0.1).entities == 10

@@ -241,8 +241,14 @@ class Module:
                 self._process(version, ids)
             elif use.alive:
                 use.restarts = 0
-        for version in sorted(lost, key=lambda v: v != self.stable):
-            self._recover(version, lost[version], faults)
+        left = [
+            version
+            for version in sorted(lost, key=lambda v: v != self.stable)
+            if not self._recover(version, lost[version], faults)
+        ]
+        for version in left:  # one that recovered later may have gone back to it
+            if self.loaded[version].alive and lost[version]:
+                self._process(version, lost[version])
         return faults
 
     def _process(self, version: int, ids: list[int]) -> None:
@@ -259,8 +265,8 @@ class Module:
         use.errors += 1
         faults.append(version)
 
-    def _recover(self, version: int, ids: list[int], faults: list[int]) -> None:
-        """Find somebody who takes over, and have `ids` catch up."""
+    def _recover(self, version: int, ids: list[int], faults: list[int]) -> bool:
+        """Find somebody who takes over, and have `ids` catch up; tell whether there was somebody."""
         holder = self.previous if version == self.stable else self.stable
         if self.loaded[version].alive:  # somebody went back to it meanwhile
             holder = version
@@ -269,16 +275,17 @@ class Module:
             del self.loaded[version]
         elif self.loaded[version].restarts:
             self.paused = True
-            return
+            return False
         else:
             holder = version
             self._restart(version)
             self.loaded[version].restarts += 1
         if ids and self.loaded[holder].armed:
             self._fault(holder, faults)
-            self._recover(holder, ids, faults)
-        elif ids:
+            return self._recover(holder, ids, faults)
+        if ids:
             self._process(holder, ids)
+        return True
 
     def _go_back(self, sources: list[int], target: int, cause: str) -> None:
         if target not in self.loaded:

@@ -413,7 +413,6 @@ def test_any_sequence_of_calls_and_faults(package: Any, installed: Any, isolatio
             max_examples=int(os.environ.get("GROVE_EXAMPLES", "120")),
             stateful_step_count=30,
             deadline=None,
-            derandomize="CI" in os.environ,
             suppress_health_check=list(HealthCheck),
         ),
     )
