@@ -35,9 +35,9 @@ from grove_core.base.records import (
 )
 from grove_core.base.versions import Requirement, matching
 from grove_core.base.waiting import SystemWaiting, Waiting
-from grove_core.parts.contracts import Isolation
 from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
+from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Settings
 from grove_core.runtime import breaker, keeping, loading, queries, split, unloading
 from grove_core.runtime.context import Context

@@ -6,6 +6,7 @@ GroveError
 │   ├── UnknownVersion           no such version is installed or loaded
 │   ├── UnknownEntity            an id that is not alive
 │   ├── UnknownGeneration        no generation with this number is kept
+│   ├── UnknownRollout           no rollout of this module was started
 │   └── UnknownPart              settings name a router, policy ... that no plugin registers
 ├── InvalidInput
 │   ├── InvalidRequirement       not a version, not a specifier
@@ -13,6 +14,8 @@ GroveError
 │   ├── InvalidWeights           negative, NaN, empty, far from 1
 │   ├── InvalidColumns           other names, lengths or types than the schema's
 │   ├── DuplicateEntity          an id that lives already, or twice in one call
+│   ├── InvalidRule              a rule for pins that cannot be read, or names what is not there
+│   ├── InvalidPlan              a plan of a rollout that cannot be carried out
 │   └── SettingsError            a settings file that does not fit
 ├── PackageError
 │   ├── BrokenPackage            metadata that cannot be read
@@ -27,6 +30,8 @@ GroveError
 │   ├── NoLensPath               no chain of lenses leads from one version to the other
 │   ├── MigrationRefused         a version does not accept another one's document, or a way is irreversible
 │   ├── BadGeneration            a generation holds values that break a rule
+│   ├── RolloutActive            a rollout owns the module's split
+│   ├── WrongTransition          a rollout cannot go this way from where it is
 │   ├── InsideTick               a call from inside a tick
 │   ├── EngineClosed
 │   └── OutOfMemory              the table is full, or the system has no pages left
@@ -89,6 +94,10 @@ class UnknownGeneration(NotFound):
     """No generation with this number is kept."""
 
 
+class UnknownRollout(NotFound):
+    """No rollout of this module was started."""
+
+
 class UnknownPart(NotFound):
     """Settings name a part that no plugin registers."""
 
@@ -115,6 +124,14 @@ class InvalidColumns(InvalidInput):
 
 class DuplicateEntity(InvalidInput):
     """An id that lives already, or stands twice in one call."""
+
+
+class InvalidRule(InvalidInput):
+    """A rule for pins that cannot be read, or names what is not there."""
+
+
+class InvalidPlan(InvalidInput):
+    """A plan of a rollout that cannot be carried out; the message has every mistake, with its path."""
 
 
 class SettingsError(InvalidInput):
@@ -171,6 +188,14 @@ class MigrationRefused(Refused):
 
 class BadGeneration(Refused):
     """A generation holds values that break a rule: something wrote them between two ticks."""
+
+
+class RolloutActive(Refused):
+    """A rollout owns the module's split; abort it first."""
+
+
+class WrongTransition(Refused):
+    """A rollout cannot go this way from where it is."""
 
 
 class InsideTick(Refused):

@@ -11,7 +11,7 @@ from packaging.version import Version
 from grove_core.base.health import BreakerState
 from grove_core.base.records import Fault, Role, VersionUse
 from grove_core.faulting.evidence import Evidence
-from grove_core.parts.contracts import Decision, Pause, Restart, Retry, Rollback, Verdict
+from grove_core.parts.contracts import Decision, Finding, Pause, Restart, Retry, Rollback
 
 LIMIT = 0.05
 """The error rate that a version may have, of the specification."""
@@ -108,16 +108,16 @@ class Breaker:
             return Restart()
         return self._give_up(use, uses, previous)
 
-    def review(self, version: Version, uses: Sequence[VersionUse], previous: Version | None) -> Verdict | None:
+    def review(self, version: Version, uses: Sequence[VersionUse], previous: Version | None) -> Finding | None:
         """Return why failed entities are too many, and what is to be done, or None."""
         use = next(use for use in uses if use.version == version)
         if use.breaker is BreakerState.HALF_OPEN:
-            return Verdict("entities failed while it was on trial", self._give_up(use, uses, previous))
+            return Finding("entities failed while it was on trial", self._give_up(use, uses, previous))
         reason = self._test.why_over(use)
         if reason is None:
             return None
         decision = self._give_up(use, uses, previous)
-        return Verdict(reason, decision) if isinstance(decision, Rollback) else None
+        return Finding(reason, decision) if isinstance(decision, Rollback) else None
 
     def _give_up(self, use: VersionUse, uses: Sequence[VersionUse], previous: Version | None) -> Decision:
         stable = next((one.version for one in uses if one.role is Role.STABLE), None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from grove_core.parts.contracts import Isolation
 from grove_core.parts.hookspecs import hookimpl
+from grove_core.parts.running import Isolation
 
 
 @hookimpl

@@ -14,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.version import Version
 
+from grove_core.base.comparison import Comparison, Judgement
+from grove_core.base.events import Event
 from grove_core.base.records import Fault, VersionUse
+from grove_core.base.samples import Sample
 
 NEW = -1
 """The value of `Population.current` and `.origin` for an entity that had no version before."""
@@ -206,7 +209,7 @@ Decision = Rollback | Restart | Pause
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Finding:
     """A version fails too often."""
 
     reason: str
@@ -225,7 +228,7 @@ class FaultPolicy(Protocol):
 class ReviewingPolicy(FaultPolicy, Protocol):
     """A fault policy that also has a say where a version reports failed entities, which by itself is no fault."""
 
-    def review(self, version: Version, uses: Sequence[VersionUse], previous: Version | None) -> Verdict | None:
+    def review(self, version: Version, uses: Sequence[VersionUse], previous: Version | None) -> Finding | None:
         """Return why a version fails too often and what is to be done, or None: it goes on.
 
         Called after a tick that was committed, in which entities of this version failed by its own word.
@@ -281,71 +284,60 @@ class Validator(Protocol):
         ...
 
 
-class Worker(Protocol):
-    """The engine's end of a running version. `pidfd` turns readable when it died, `output` when it printed."""
+class Judge(Protocol):
+    """Says what is to be made of a canary, beside stable over the same period. Pure: asked after every tick.
 
-    pid: int
-    pidfd: int
-    output: int
-    printed: int
-    """How many bytes of its output were read so far, also of those that were not kept."""
+    A rollout goes on while nothing fails, and takes its next step once all judges pass at the end of the step's time;
+    of several judges the worst verdict counts. Arrays are views of the engine's memory, valid for the call. Example,
+    a whole plugin::
 
-    def fileno(self) -> int:
-        """The descriptor that turns readable when an answer is there."""
-        ...
+        class NoSlower:
+            def judge(self, comparison):
+                canary, stable = (side.durations.quantile(0.5) for side in (comparison.canary, comparison.stable))
+                if canary is None or stable is None:
+                    return Judgement(Verdict.INCONCLUSIVE, "one of them had no tick")
+                verdict = Verdict.FAIL if canary > 2 * stable else Verdict.PASS
+                return Judgement(verdict, f"{canary:.3f} ms beside {stable:.3f} ms", {"ratio": canary / stable})
 
-    def send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
-        """Send without blocking. Raises `PeerDied` if it is gone, `ProtocolError` if its queue is full."""
-        ...
+        @hookimpl
+        def grove_register_judges():
+            return {"no-slower": NoSlower}
+    """
 
-    def receive(self, timeout: float) -> Any:
-        """Return the next message, or raise `DeadlineExceeded` after `timeout` seconds, or `PeerDied`."""
-        ...
-
-    def receive_now(self) -> Any:
-        """Return a message that has arrived, or None; raises as `receive` does."""
-        ...
-
-    def read_output(self) -> str:
-        """Return what it printed since the last call, bounded; never waits."""
-        ...
-
-    def wait(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for it to be gone by itself."""
-        ...
-
-    def kill(self) -> bool:
-        """End it at once. True only once it is certainly gone and can write no more."""
-        ...
-
-    def how_it_ended(self) -> str:
-        """Say how it ended, as far as it is known."""
-        ...
-
-    def memory(self) -> tuple[int | None, int | None]:
-        """Return its own proportional and private bytes, tables left out; None where it cannot be measured."""
-        ...
-
-    def cpu_seconds(self) -> float | None:
-        """Return the CPU time that all of its threads took since it began; None where it cannot be measured."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the descriptors. It must be gone, or be abandoned."""
+    def judge(self, comparison: Comparison) -> Judgement:
+        """Return a verdict with its reason. To raise counts as inconclusive, and is reported."""
         ...
 
 
-class Isolation(Protocol):
-    """Where versions run."""
+class Sink(Protocol):
+    """Takes events and samples out of the engine: into a file, a log, a monitoring system.
 
-    def start(self) -> Worker:
-        """Return a worker that waits for its first message."""
+    It runs on a thread of its own behind a bounded queue: the engine never waits for it, and what it cannot keep up
+    with is dropped and counted. One that raises is switched off, as an event. Example, a whole plugin::
+
+        class Printed:
+            def event(self, event):
+                print(event.kind, event.module, dict(event.details))
+
+            def sample(self, sample):
+                pass
+
+            def close(self):
+                pass
+
+        @hookimpl
+        def grove_register_sinks():
+            return {"printed": Printed}
+    """
+
+    def event(self, event: Event) -> None:
+        """Take what happened, in the order in which it did."""
         ...
 
-    def memory(self) -> int | None:
-        """Return the anonymous bytes of everything it started, shared pages once; None if unmeasured."""
+    def sample(self, sample: Sample) -> None:
+        """Take how one module does, every `sample_interval_seconds` by the clock."""
         ...
 
     def close(self) -> None:
-        """End everything it started."""
+        """Write what is left; nothing comes afterwards."""
         ...

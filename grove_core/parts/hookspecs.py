@@ -18,7 +18,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from grove_core.base.records import VersionRecord
-    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, Migrator, Router, Validator
+    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Judge, Migrator, Router, Sink, Validator
+from grove_core.parts.running import Isolation
 
 PROJECT = "grove_core"
 GROUP = "grove_core.plugins"
@@ -65,6 +66,16 @@ def grove_register_holds() -> Mapping[str, Callable[..., Hold]]:  # type: ignore
 @hookspec
 def grove_register_fault_policies() -> Mapping[str, Callable[..., FaultPolicy]]:  # type: ignore[empty-body]
     """Return name -> factory of fault policies. Options of the setting `fault_policy` become arguments."""
+
+
+@hookspec
+def grove_register_judges() -> Mapping[str, Callable[..., Judge]]:  # type: ignore[empty-body]
+    """Return name -> factory of judges. The setting `judges`, or a rollout's plan, lists those in force."""
+
+
+@hookspec
+def grove_register_sinks() -> Mapping[str, Callable[..., Sink]]:  # type: ignore[empty-body]
+    """Return name -> factory of sinks. The setting `sinks` lists those in force."""
 
 
 @hookspec

@@ -25,6 +25,8 @@ class PartKind(StrEnum):
     HOLD = "hold"
     FAULT_POLICY = "fault_policy"
     VALIDATOR = "validator"
+    JUDGE = "judge"
+    SINK = "sink"
     ISOLATION = "isolation"
 
     @property

@@ -21,7 +21,7 @@ from grove_core.memory.generations import UNKNOWN, Generations, Snapshot
 from grove_core.memory.table import Table
 from grove_core.migration.plan import Hop
 from grove_core.migration.rows import Batch, Carried, CarriedValues, OpenRunner, migrate
-from grove_core.parts.contracts import Worker
+from grove_core.parts.running import Worker
 from grove_core.runtime.state import Adoption, LoadedVersion
 from grove_core.runtime.store import ENGINE_COLUMNS, CarriedNames, Store
 from grove_core.wire.messages import Mapped, Remap, answers_idle

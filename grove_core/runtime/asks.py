@@ -12,7 +12,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.limits import Limit
 from grove_core.base.records import FaultKind
 from grove_core.base.waiting import Poll
-from grove_core.parts.contracts import Worker
+from grove_core.parts.running import Worker
 from grove_core.runtime.adoption import remap
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState

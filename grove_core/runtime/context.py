@@ -11,8 +11,9 @@ from packaging.version import Version
 from grove_core.base.clock import Clock
 from grove_core.base.events import Event, EventKind
 from grove_core.base.waiting import Waiting
-from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Isolation, ReviewingPolicy, Router
+from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, ReviewingPolicy, Router
 from grove_core.parts.plugins import Catalogue, PartKind
+from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.injecting import FaultPlan
 from grove_core.runtime.migrators import ChosenMigrator, choose_migrators

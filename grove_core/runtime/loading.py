@@ -29,7 +29,7 @@ from grove_core.base.showing import brief
 from grove_core.base.versions import specifiers
 from grove_core.base.waiting import Waiting
 from grove_core.migration.plan import Endpoint
-from grove_core.parts.contracts import Worker
+from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.state import (

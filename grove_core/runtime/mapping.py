@@ -26,7 +26,7 @@ from grove_core.base.interrupts import put_off
 from grove_core.memory import arena
 from grove_core.migration.graph import Accepting
 from grove_core.migration.plan import Endpoint, Function, Hop, Joint, LensFunction, MigratorFunction
-from grove_core.parts.contracts import Worker
+from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import Deadline, introduce
 from grove_core.runtime.state import ModuleState

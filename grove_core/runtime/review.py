@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, FaultKind
-from grove_core.parts.contracts import Pause, Restart, Rollback, Verdict
+from grove_core.parts.contracts import Finding, Pause, Restart, Rollback
 from grove_core.runtime.asks import Ask
 from grove_core.runtime.context import Context
 from grove_core.runtime.restore import DEFAULT_LIMIT_MS, Recovery, roll_back, start_again, told
@@ -23,7 +23,7 @@ def review(context: Context, order: Ask, recovery: Recovery) -> None:
         return
     try:
         verdict = context.reviewing.review(loaded.version, state.uses(), state.previous)
-        if not isinstance(verdict, Verdict | None):
+        if not isinstance(verdict, Finding | None):
             raise TypeError(f"it gave {verdict!r}")
     except Exception as error:
         plugin = type(context.reviewing).__name__

@@ -22,8 +22,9 @@ from grove_core.memory.generations import Generations
 from grove_core.memory.table import Rows, Table
 from grove_core.migration.graph import Accepting, LensGraph, nobody_accepts
 from grove_core.migration.rows import OpenRunner, nobody
-from grove_core.parts.contracts import GcPolicy, Retry, Router, Worker
+from grove_core.parts.contracts import GcPolicy, Retry, Router
 from grove_core.parts.discovery import resolve_loaded
+from grove_core.parts.running import Worker
 from grove_core.routing.shares import salt
 from grove_core.runtime.meter import Meter
 from grove_core.runtime.past import Past

@@ -10,7 +10,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.records import Memory, Role, UnloadReport
 from grove_core.base.waiting import Waiting
-from grove_core.parts.contracts import Worker
+from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.moves import Transaction
 from grove_core.runtime.state import LoadedVersion, ModuleState

@@ -17,7 +17,7 @@ from grove_core.memory.arena import Arena, Slot
 from grove_core.memory.generations import Snapshot
 from grove_core.migration.plan import Hop, passing
 from grove_core.migration.rows import Batch, project
-from grove_core.parts.contracts import Worker
+from grove_core.parts.running import Worker
 from grove_core.runtime.adoption import view
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.wire.channel import DESCRIPTORS, close_all

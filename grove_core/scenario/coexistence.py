@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from grove_core.parts.contracts import Isolation
+    from grove_core.parts.running import Isolation
 
 TICKS_PER_SECOND = 60
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grove_core.parts.contracts import Isolation, Worker
+from grove_core.parts.running import Isolation, Worker
 from grove_core.testing.versions import PLAIN, import_name, write_version
 from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Ready, Slot
 

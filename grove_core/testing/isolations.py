@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
-from grove_core.parts.contracts import Isolation
+from grove_core.parts.running import Isolation
 from grove_core.testing.crew import MODULE, VERSION, Crew, open_descriptors, readable, runs
 from grove_core.testing.versions import PLAIN
 from grove_core.wire.messages import PROTOCOL, AskIdle, Idle, Introduced, Load, Raised, Shutdown, Tick, Ticked

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from grove_core.base.records import Fault, VersionUse
-from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Pause, Restart, ReviewingPolicy, Rollback, Verdict
+from grove_core.parts.contracts import FaultPolicy, Finding, GcPolicy, Hold, Pause, Restart, ReviewingPolicy, Rollback
 from grove_core.testing.examples import faults, same_for_all, uses_at
 
 NOW = 1000.0
@@ -119,7 +119,7 @@ class FaultPolicyConformance:
     def test_a_review_tells_why_and_what(
         self, seen: Sequence[tuple[Fault, tuple[VersionUse, ...], Version | None]]
     ) -> None:
-        """Where it reviews failed entities: it answers None, or a `Verdict` with a reason and a decision."""
+        """Where it reviews failed entities: it answers None, or a `Finding` with a reason and a decision."""
         policy = self.make()
         if not isinstance(policy, ReviewingPolicy):
             return
@@ -127,7 +127,7 @@ class FaultPolicyConformance:
             verdict: object = policy.review(fault.version, uses, previous)
             if verdict is None:
                 continue
-            assert isinstance(verdict, Verdict), f"{verdict!r} is no verdict"
+            assert isinstance(verdict, Finding), f"{verdict!r} is no verdict"
             assert verdict.reason.strip(), "it gives no reason"
             assert isinstance(verdict.decision, Rollback | Restart | Pause), f"{verdict.decision!r} is no decision"
             if isinstance(verdict.decision, Rollback):

@@ -10,7 +10,7 @@ import pytest
 from packaging.version import Version
 
 from grove_core.collection.idle import Idle
-from grove_core.parts.contracts import Pause, Rollback, Verdict
+from grove_core.parts.contracts import Finding, Pause, Rollback
 from grove_core.testing import FaultPolicyConformance, GcPolicyConformance, HoldConformance
 
 from .broken import caught, promises_of
@@ -114,9 +114,9 @@ def test_a_broken_fault_policy_is_caught(test: str, decide: Any, why: str) -> No
 REVIEWS = "test_a_review_tells_why_and_what"
 BROKEN_REVIEWERS: list[tuple[Callable[..., Any], str]] = [
     (lambda version: "too bad", "'too bad' is no verdict"),
-    (lambda version: Verdict(" ", Pause()), "no reason"),
-    (lambda version: Verdict("too bad", None), "None is no decision"),  # type: ignore[arg-type]
-    (lambda version: Verdict("too bad", Rollback(version)), "back to itself"),
+    (lambda version: Finding(" ", Pause()), "no reason"),
+    (lambda version: Finding("too bad", None), "None is no decision"),  # type: ignore[arg-type]
+    (lambda version: Finding("too bad", Rollback(version)), "back to itself"),
 ]
 
 

@@ -13,7 +13,7 @@ from grove_core.base.health import BreakerState, Health
 from grove_core.base.records import Fault, FaultKind, Role, VersionUse
 from grove_core.faulting.breaker import Breaker
 from grove_core.faulting.evidence import Evidence
-from grove_core.parts.contracts import Pause, Restart, ReviewingPolicy, Rollback, Verdict
+from grove_core.parts.contracts import Finding, Pause, Restart, ReviewingPolicy, Rollback
 from grove_core.parts.plugins import Catalogue, PartKind, make_plugin_manager
 from grove_core.runtime.meter import Meter
 from grove_core.testing import FaultPolicyConformance
@@ -59,7 +59,7 @@ def test_by_rate_it_opens_above_5_percent_of_at_least_20_calls(health: Health, t
     assert isinstance(decision, Rollback) is trips
     assert trips or decision == Restart()
     verdict = breaker.review(TWO, uses, None)
-    assert isinstance(verdict, Verdict) is trips
+    assert isinstance(verdict, Finding) is trips
 
 
 def test_a_version_that_never_comes_up_again_is_rolled_back_at_once() -> None:

@@ -21,8 +21,8 @@ from grove_core.base.waiting import SystemWaiting
 from grove_core.migration.graph import LensGraph
 from grove_core.migration.plan import Converted, Endpoint, Hop
 from grove_core.migration.rows import Batch
-from grove_core.parts.contracts import Isolation
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
+from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Settings
 from grove_core.routing.quota import Quota
 from grove_core.runtime.asks import Ask, Problem

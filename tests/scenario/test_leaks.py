@@ -17,7 +17,7 @@ from grove_core.scenario.reliability.leaks import Assertion, Leaks, Metric
 from .breaking import KEPT, PATIENT, assert_broken, assert_passed
 
 if TYPE_CHECKING:
-    from grove_core.parts.contracts import Worker
+    from grove_core.parts.running import Worker
     from grove_core.scenario.common.outcome import Outcome
 
 pytestmark = [pytest.mark.needs(1, 2, 3), pytest.mark.timeout(300)]

@@ -15,9 +15,10 @@ import pytest
 
 import grove_core.testing
 from grove_core import Settings
-from grove_core.parts import contracts, hookspecs
+from grove_core.parts import contracts, hookspecs, running
 
 ROOT = Path(__file__).parents[2]
+PROMISES = {**vars(contracts), **vars(running)}
 PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -81,9 +82,9 @@ def test_the_page_names_every_hook_and_every_contract() -> None:
     hooks = {name for name in vars(hookspecs) if name.startswith("grove_")}
     assert {hook for hook in hooks if f"`{hook}`" not in PAGE} == set()
     suites = {name.removesuffix("Conformance") for name in grove_core.testing.__all__ if name.endswith("Conformance")}
-    assert suites <= set(vars(contracts))
+    assert suites <= set(PROMISES)
     for part in suites:
-        calls = [name for name, each in vars(getattr(contracts, part)).items() if callable(each) and name[0] != "_"]
+        calls = [name for name, each in vars(PROMISES[part]).items() if callable(each) and name[0] != "_"]
         assert f"`{part}Conformance`" in PAGE
         assert calls
         assert [call for call in calls if f".{call}`" not in PAGE] == [], part

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from grove_core.base.records import TickReport
-    from grove_core.parts.contracts import Isolation
+    from grove_core.parts.running import Isolation
     from grove_core.scenario.common.holdings import Holdings
     from grove_core.scenario.common.outcome import Outcome
 
