@@ -13,6 +13,9 @@ from grove_core.base.errors import InvalidInput, SettingsError
 from grove_core.base.limits import Limits
 from grove_core.base.showing import brief
 from grove_core.base.ways import MemoryKind
+from grove_core.parts.choice import Choice as Choice
+from grove_core.parts.plan_tables import plans_of
+from grove_core.parts.plans import Plan
 
 LARGEST = 16 * 1024
 """The largest settings file, in bytes. What tomllib needs for a name of many parts, a.b.c, grows with their square."""
@@ -26,13 +29,6 @@ MOST: Mapping[str, int] = {
 
 MOST_OR_NONE: Mapping[str, int] = {"keep_generations": 10**6, "generation_interval_seconds": 10**9}
 """The highest values of numbers that may be 0."""
-
-
-class Choice(msgspec.Struct, frozen=True):
-    """A part by its name, and the options its factory gets."""
-
-    use: str
-    options: dict[str, Any] = {}
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +60,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generation_interval_seconds: float = 0.0
     """How far apart these are at least, by the clock; 0: one before every tick."""
 
+    rollout: str = "canary"
+    """The plan of rollouts that are started without one: the name of one of `rollouts`, or of a ready-made one."""
+    rollouts: dict[str, Any] = {}
+    """Plans by name: as tables, see `grove_core.parts.plan_tables`, or as `Plan`."""
+
     def __post_init__(self) -> None:
         for name, most in MOST.items():
             value = getattr(self, name)
@@ -77,6 +78,17 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             MemoryKind(self.memory)
         except ValueError as error:
             raise SettingsError(f"memory: {error}") from None
+        if self.rollout not in self.plans:
+            raise SettingsError(f"rollout: there is no plan {brief(self.rollout)}; there are: {', '.join(self.plans)}")
+
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """Every plan by its name, the ready-made ones among them.
+
+        Raises:
+            InvalidPlan: with every mistake, and its path; never once the settings are made.
+        """
+        return plans_of(self.rollouts)
 
     @classmethod
     def read(cls, path: str | Path) -> Settings:
