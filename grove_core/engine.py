@@ -39,6 +39,8 @@ from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Settings
+from grove_core.rollouts.room import Rollouts
+from grove_core.rollouts.starting import Calls
 from grove_core.runtime import breaker, keeping, loading, queries, split, unloading
 from grove_core.runtime.context import Context
 from grove_core.runtime.explaining import explain
@@ -96,6 +98,7 @@ class MultiVersionEngine:
         self._packages = Packages()
         self._turns = Turns()
         self._number = 0
+        self._rollouts = Rollouts(self._context, self._turns, self._calls())
         for record in self.plugin_records:
             if record.error is not None:
                 self._context.emit(EventKind.PLUGIN_FAILED, plugin=record.name, error=record.error)
@@ -116,6 +119,11 @@ class MultiVersionEngine:
     def events(self) -> deque[Event]:
         """What happened, the latest 10,000 events, oldest first."""
         return self._context.events
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """Where canaries become stable by themselves: start, pause, resume, promote, abort, retry, undo."""
+        return self._rollouts
 
     @property
     def settings(self) -> Settings:
@@ -150,38 +158,8 @@ class MultiVersionEngine:
         Raises:
             NotFound, InvalidInput, PackageError, AlreadyLoaded, WorkerError: it is not loaded, nothing is left of it.
         """
-        began = time.perf_counter()
         with self._turns.take("load_module_version"):
-            state = self._settled(module) or new_state(self._context, module)
-            others = {name: sorted(one.versions) for name, one in self._states.items()}
-            try:
-                records = self.versions() if path is None else self._packages.records(path)
-                record = choose(records, module, version)
-                ready = time.perf_counter()
-                loaded = loading.load(
-                    self._context,
-                    state,
-                    record,
-                    _config(config),
-                    others,
-                    limits=_limits(module, limits),
-                    entered=lambda: self._enter(state, record),
-                )
-            finally:
-                if not state.versions:
-                    self._states.pop(module, None)
-                self._keep_packages(state)
-            now = time.perf_counter()
-            report = LoadReport(module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000)
-            self._context.emit(
-                EventKind.VERSION_LOADED,
-                module,
-                loaded.version,
-                distribution=record.distribution,
-                ms=round(report.ms, 3),
-                ready_ms=round(report.ready_ms, 3),
-            )
-            return report
+            return self._load(module, version, path, config, limits)
 
     def unload_module_version(self, module: str, version: Requirement) -> UnloadReport:
         """Unload a version that has neither entities nor weight, once it is idle.
@@ -191,6 +169,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("unload_module_version"):
             state = self._state(module)
+            self._rollouts.refuse_unload(module, state.resolve(version).version)
             try:
                 return unloading.unload(self._context, state, state.resolve(version))
             finally:
@@ -206,6 +185,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("set_traffic_split"):
             state = self._state(module)
+            self._rollouts.refuse_split(module)
             complete_graph(self._context, state, self.versions)
             report = split.set_split(self._context, state, weights)
             breaker.split_by_hand(self._context, state)
@@ -233,6 +213,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("migrate_state"):
             state = self._state(module)
+            self._rollouts.refuse_split(module)
             source, target = state.resolve(from_version), state.resolve(to_version)
             if source is target:
                 raise InvalidInput(
@@ -278,8 +259,11 @@ class MultiVersionEngine:
             state = self._state(module)
             complete_graph(self._context, state, self.versions)
             if generation is None and since is Since.KEEP:
-                return go_back_by_hand(self._context, state, target_version, began, max_downtime_ms)
-            return go_back_to(self._context, state, target_version, generation, since, began, max_downtime_ms)
+                report = go_back_by_hand(self._context, state, target_version, began, max_downtime_ms)
+            else:
+                report = go_back_to(self._context, state, target_version, generation, since, began, max_downtime_ms)
+            self._rollouts.rolled_back(module, report.target)
+            return report
 
     def generations(self, module: str) -> list[GenerationRecord]:
         """Return the older states of a module that are kept (`keep_generations`), oldest first."""
@@ -443,7 +427,9 @@ class MultiVersionEngine:
             if not (isinstance(dt, int | float | np.floating) and 0 <= dt < float("inf")):
                 raise InvalidInput(f"dt is {dt!r}; it must be a number of seconds, at least 0")
             self._number += 1
-            return tick(self._context, list(self._states.values()), self._number, float(dt))
+            report = tick(self._context, list(self._states.values()), self._number, float(dt))
+            self._rollouts.after_tick(report, float(dt))
+            return report
 
     def close(self) -> None:
         """End every worker and give back all memory. Closing twice is allowed."""
@@ -456,6 +442,67 @@ class MultiVersionEngine:
             if self._own_isolation:
                 self._context.isolation.close()
             self._packages.close()
+
+    def _load(
+        self,
+        module: str,
+        version: Requirement,
+        path: str | None,
+        config: Mapping[str, Any] | None,
+        limits: Limits | None,
+    ) -> LoadReport:
+        began = time.perf_counter()
+        state = self._settled(module) or new_state(self._context, module)
+        others = {name: sorted(one.versions) for name, one in self._states.items()}
+        try:
+            records = self.versions() if path is None else self._packages.records(path)
+            record = choose(records, module, version)
+            ready = time.perf_counter()
+            loaded = loading.load(
+                self._context,
+                state,
+                record,
+                _config(config),
+                others,
+                limits=_limits(module, limits),
+                entered=lambda: self._enter(state, record),
+            )
+        finally:
+            if not state.versions:
+                self._states.pop(module, None)
+            self._keep_packages(state)
+        now = time.perf_counter()
+        report = LoadReport(module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000)
+        self._context.emit(
+            EventKind.VERSION_LOADED,
+            module,
+            loaded.version,
+            distribution=record.distribution,
+            ms=round(report.ms, 3),
+            ready_ms=round(report.ready_ms, 3),
+        )
+        return report
+
+    def _calls(self) -> Calls:
+        """Return what rollouts need of this engine, in a turn that they took."""
+
+        def state(module: str) -> ModuleState:
+            found = self._state(module)
+            complete_graph(self._context, found, self.versions)
+            return found
+
+        def installed(module: str, version: Requirement) -> Version | None:
+            return choose(self.versions(), module, version).version
+
+        def unload(module: str, version: Version) -> None:
+            unloading.unload(self._context, self._state(module), self._state(module).resolve(str(version)))
+
+        return Calls(
+            state,
+            lambda module, version, path, config: self._load(module, version, path, config, None).version,
+            unload,
+            installed,
+        )
 
     def _forget_if_empty(self, state: ModuleState) -> None:
         """Forget a module whose last version is unloaded, however that call ended."""

@@ -30,6 +30,7 @@ GroveError
 │   ├── NoLensPath               no chain of lenses leads from one version to the other
 │   ├── MigrationRefused         a version does not accept another one's document, or a way is irreversible
 │   ├── BadGeneration            a generation holds values that break a rule
+│   ├── Quarantined              a version that was rolled back, and not loaded by anybody since
 │   ├── RolloutActive            a rollout owns the module's split
 │   ├── WrongTransition          a rollout cannot go this way from where it is
 │   ├── InsideTick               a call from inside a tick
@@ -188,6 +189,10 @@ class MigrationRefused(Refused):
 
 class BadGeneration(Refused):
     """A generation holds values that break a rule: something wrote them between two ticks."""
+
+
+class Quarantined(Refused):
+    """A version that was rolled back, and not loaded by anybody since."""
 
 
 class RolloutActive(Refused):

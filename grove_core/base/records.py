@@ -46,6 +46,8 @@ class MoveCause(StrEnum):
     PIN = "pin"
     FAULT = "fault"
     ROLLBACK = "rollback"
+    ROLLOUT = "rollout"
+    """A rollout failed, was aborted or undone. What it gives to a canary comes with a split."""
 
 
 class FaultKind(StrEnum):

@@ -26,21 +26,26 @@ def plans_of(tables: Mapping[str, Any]) -> dict[str, Plan]:
     plans = {name: make() for name, make in READY.items()}
     mistakes: list[str] = []
     for name, table in tables.items():
-        path = f"rollouts.{name}"
-        if isinstance(table, Plan):
-            plans[name] = replace(table, name=name)
-        elif not NAME.fullmatch(name):
+        path = f"rollouts.{_shown(name)}"
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
             mistakes.append(f"{path}: a name has small letters, digits, _ and -, and begins with a letter")
+        elif isinstance(table, Plan):
+            plans[name] = replace(table, name=name)
         elif not isinstance(table, dict):
             mistakes.append(f"{path}: must be a table, not {brief(table)}")
         else:
             try:
                 plans[name] = replace(_plan(name, table), name=name)
             except InvalidPlan as error:
-                mistakes += [f"{path}.{line}" for line in error.message.splitlines()]
+                mistakes += [f"{path}.{line}" for line in error.message.split("\n")]
     if mistakes:
         raise InvalidPlan("\n".join(mistakes))
     return plans
+
+
+def _shown(key: object) -> str:
+    """Return a key as a part of a path."""
+    return key if isinstance(key, str) and key.isidentifier() else brief(key)
 
 
 def _plan(name: str, table: Mapping[str, Any]) -> Plan:
@@ -58,7 +63,7 @@ def _plan(name: str, table: Mapping[str, Any]) -> Plan:
         "name"
     }
     mistakes = [
-        f"{key}: there is no such option; there are: {', '.join(sorted(known))}"
+        f"{_shown(key)}: there is no such option; there are: {', '.join(sorted(known))}"
         for key in table
         if key not in known and key != "use"
     ]
@@ -79,7 +84,7 @@ def _plan(name: str, table: Mapping[str, Any]) -> Plan:
     try:
         made = make(name=name, **options) if use is None else make(**options)
     except InvalidPlan as error:
-        mistakes += error.message.splitlines()
+        mistakes += error.message.split("\n")
     except (TypeError, ValueError) as error:
         mistakes.append(f"use: {use!r} cannot be made of this: {error}")
     if mistakes:
@@ -93,7 +98,7 @@ def _each(key: str, values: Sequence[Any], read: Callable[[Any], Any], mistakes:
         try:
             yield read(value)
         except InvalidPlan as error:
-            mistakes += [f"{key}[{index}]{line}" for line in error.message.splitlines()]
+            mistakes += [f"{key}[{index}]{line}" for line in error.message.split("\n")]
             yield PLACEHOLDERS[key](index)
 
 

@@ -29,6 +29,7 @@ CAUSES = {
     MoveCause.PIN: "A pin moved it there from {}",
     MoveCause.FAULT: "A fault of {} sent it there",
     MoveCause.ROLLBACK: "A rollback by hand moved it there from {}",
+    MoveCause.ROLLOUT: "A rollout that was ended sent it back from {}",
 }
 
 

@@ -14,6 +14,8 @@ def entrust(context: Context, state: ModuleState, version: Version) -> None:
     if state.stable == version:
         return
     state.previous = state.stable
+    if state.stable is not None:
+        state.trusted_until[state.stable] = context.clock.now()
     state.stable = version
     context.emit(
         EventKind.STABLE_CHANGED,

@@ -73,8 +73,9 @@ def go_back(
     fault: Fault | None,
     cause: MoveCause,
     backup_ms: float,
+    reason: str | None = None,
 ) -> Recovered:
-    """Move every entity and all weight of `sources` to `target`.
+    """Move every entity and all weight of `sources` to `target`; `reason` is why, where no fault is.
 
     A version that faulted is given up and its memory freed; one that was only left stays loaded, idle.
     Both are quarantined.
@@ -99,7 +100,7 @@ def go_back(
         if len(steps) == 2:  # not once more where it is done again
             step("restore")
         record(state, moved, cause, at, decided)
-        redirect(context, state, sources, target, fault, weights)
+        redirect(context, state, sources, target, fault, weights, reason)
 
     reloaded = target not in state.versions
     goal = reload(context, state, target) if reloaded else state.versions[target]
@@ -245,6 +246,7 @@ def redirect(
     target: Version,
     fault: Fault | None,
     weights: Mapping[Version, float],
+    reason: str | None = None,
 ) -> None:
     """Hand over weight and trust. The target is stable if the stable version was left; nothing is previous then.
 
@@ -257,8 +259,8 @@ def redirect(
         state.stable = target
         context.emit(EventKind.STABLE_CHANGED, state.name, target, previous=None)
     for source in sources:
-        reason = fault.message if fault is not None else f"rolled back to {target} by hand"
-        quarantine(context, state, source.version, reason)
+        why = fault.message if fault is not None else reason or f"rolled back to {target} by hand"
+        quarantine(context, state, source.version, why)
         if fault is not None or source.worker is None:
             discard(context, state, source)
     if fault is None:  # somebody asked for it

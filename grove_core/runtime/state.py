@@ -11,6 +11,7 @@ from typing import Any
 from packaging.version import Version
 
 from grove_core.author.schema import Schema
+from grove_core.base.comparison import Judgement
 from grove_core.base.errors import UnknownVersion
 from grove_core.base.health import BreakerState, BreakerStatus
 from grove_core.base.limits import Limits
@@ -164,6 +165,8 @@ class ModuleState:
         self.weights: dict[Version, float] = {}
         self.stable: Version | None = None
         self.previous: Version | None = None
+        self.trusted_until: dict[Version, float] = {}
+        """The clock's time at which another version took over from one that was stable, and good."""
         self.quarantined: set[Version] = set()
         self.condition = Condition.RUNNING
         self.graph = LensGraph(name, accepting)
@@ -189,6 +192,8 @@ class ModuleState:
         """The versions that failed too often, and were not loaded by anybody since."""
         self.retries: dict[Version, Retry] = {}
         """How each of them is tried again."""
+        self.judgements: Mapping[str, Judgement] = {}
+        """What judges make of its canary while a rollout lasts, by their names."""
         self.past = Past()
         """Older states of it, where the settings keep some."""
 

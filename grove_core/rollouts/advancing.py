@@ -1,0 +1,130 @@
+"""What becomes of a rollout after a tick: it is counted, judged, and goes on, waits, or ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grove_core.base.comparison import Judgement, Verdict
+from grove_core.base.errors import GroveError
+from grove_core.base.events import EventKind
+from grove_core.base.records import Fault, TickReport
+from grove_core.base.rollouts import RolloutAction, RolloutState
+from grove_core.parts.plans import Gate, OnFailure, Step, Wait, Weigh
+from grove_core.rollouts.course import Course, States
+from grove_core.rollouts.judged import ask, worst
+from grove_core.rollouts.rollout import Member, Rollout
+from grove_core.runtime.context import Context
+from grove_core.runtime.state import Condition, ModuleState
+
+SLACK = 1e-6
+"""Seconds by which sums of many dts may fall short of what they are."""
+
+
+def advance(context: Context, course: Course, states: States, rollout: Rollout, report: TickReport, dt: float) -> None:
+    """Take one rollout on after a tick. What it cannot do makes it pause."""
+    now = context.clock.now()
+    elapsed, rollout.seen_at = now - rollout.seen_at, now
+    try:
+        found = {member.module: states(member.module) for member in rollout.members}
+        for member in rollout.members:
+            if reason := _lost(found[member.module], member, report.faults):
+                course.end(rollout, RolloutAction.FAIL, reason, EventKind.ROLLOUT_FAILED)
+                return
+            _follow(context, course, rollout, found[member.module], member)
+        if any(state.condition is Condition.PAUSED for state in found.values()):
+            return  # nothing is ticked, so nothing can be told
+        _judge(context, rollout, found, report.number, dt)
+        _go_on(course, rollout, elapsed)
+    except GroveError as error:
+        if rollout.active and rollout.state is not RolloutState.PAUSED:
+            rollout.go(RolloutAction.PAUSE, f"it could not go on: {error}")
+            course.tell(rollout, EventKind.ROLLOUT_PAUSED)
+
+
+def _lost(state: ModuleState, member: Member, faults: Sequence[Fault]) -> str | None:
+    """Return why a canary is none any more, or None."""
+    if member.canary in state.versions and member.canary not in state.quarantined:
+        return None
+    fault = next((each for each in faults if each.version == member.canary and each.module == member.module), None)
+    if fault is not None:
+        return f"{member.module}@{member.canary}: {fault.message}"
+    return f"{member.module}@{member.canary} was rolled back or unloaded"
+
+
+def _follow(context: Context, course: Course, rollout: Rollout, state: ModuleState, member: Member) -> None:
+    """Hold a canary against what is stable now: stable itself may have failed, and another taken over."""
+    stable = state.stable
+    if stable is not None and stable not in {member.stable, member.canary}:
+        member.stable = stable
+    elif not _is_stale(state, member):
+        return
+    if member.counting is not None and member.stable in state.versions:
+        course.compare(rollout, member)
+        course.tell(rollout, EventKind.ROLLOUT_REBASED)
+
+
+def _is_stale(state: ModuleState, member: Member) -> bool:
+    """Tell whether one of the two was loaded anew since the comparison began."""
+    counting = member.counting
+    return counting is not None and not (
+        state.versions.get(member.canary) is counting.canary and state.versions.get(member.stable) is counting.stable
+    )
+
+
+def _judge(context: Context, rollout: Rollout, states: dict[str, ModuleState], number: int, dt: float) -> None:
+    for member in rollout.members:
+        if member.counting is not None:
+            member.counting.count(number, dt)
+            member.judgements = ask(context, rollout.judges, member.counting.comparison())
+            states[member.module].judgements = member.judgements
+
+
+def _go_on(course: Course, rollout: Rollout, elapsed: float) -> None:
+    said = worst(one for member in rollout.members for one in member.judgements.values())
+    if said.verdict is Verdict.FAIL and rollout.step >= 0 and _fail(course, rollout, said.reason):
+        return
+    if rollout.state is RolloutState.PAUSED:
+        return
+    step = rollout.plan.steps[rollout.step]
+    rollout.step_seconds += elapsed
+    if not isinstance(step, Wait):
+        rollout.idle_seconds += elapsed
+    if _is_over(step, rollout):
+        _decide(course, rollout, step, said)
+    elif rollout.idle_seconds > rollout.plan.progress_deadline_seconds:
+        limit = rollout.plan.progress_deadline_seconds
+        _fail(course, rollout, f"no step was taken for more than {limit:g} s (progress_deadline_seconds)")
+
+
+def _decide(course: Course, rollout: Rollout, step: Step, said: Judgement) -> None:
+    """Take the next step, if all judges pass; else wait for a person."""
+    must_pass = isinstance(step, Weigh) and step.bake_seconds > 0
+    if must_pass and said.verdict is not Verdict.PASS:
+        rollout.bake_anew = True
+        rollout.go(RolloutAction.PAUSE, f"the judges could not tell: {said.reason}")
+        course.tell(rollout, EventKind.ROLLOUT_PAUSED)
+        return
+    why = said.reason if must_pass else f"{step} is over"
+    course.enter(rollout, rollout.step + 1, RolloutAction.GO_ON, why)
+
+
+def _is_over(step: Step, rollout: Rollout) -> bool:
+    if isinstance(step, Weigh):
+        return rollout.step_seconds + SLACK >= step.bake_seconds
+    if isinstance(step, Gate):
+        return step.name in rollout.gates
+    return step.seconds is not None and rollout.step_seconds + SLACK >= step.seconds
+
+
+def _fail(course: Course, rollout: Rollout, reason: str) -> bool:
+    """Do what the plan says of a failure; tell whether anything was done."""
+    if rollout.plan.on_failure is OnFailure.ROLL_BACK:
+        course.end(rollout, RolloutAction.FAIL, reason, EventKind.ROLLOUT_FAILED)
+        return True
+    if rollout.told_to_fail:
+        return False
+    rollout.told_to_fail = rollout.bake_anew = True
+    if rollout.state is not RolloutState.PAUSED:
+        rollout.go(RolloutAction.PAUSE, f"it failed, and its plan says to pause: {reason}")
+    course.tell(rollout, EventKind.ROLLOUT_PAUSED)
+    return True

@@ -1,0 +1,130 @@
+"""One comparison in the making: who failed for the first time since it began, and on which side.
+
+If both versions fail alike, the next entity to fail for the first time is the canary's with the probability
+w = its entities that have not failed yet / those of both: a split is random (by salted hash), so that it is as good as
+drawing labels without replacement, whatever each entity's own error rate. The logarithms of these probabilities are
+added up as failures come. Several in one tick are taken as if w stayed the same meanwhile, which makes what judges
+compute from it no larger in the mean (Hoeffding 1963: sampling without replacement is the less spread).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from grove_core.base.comparison import ERRORS, TICKS, Comparison, Contest, Objective
+from grove_core.runtime import watch
+from grove_core.runtime.context import Context
+from grove_core.runtime.observing import observed_since, snapshot
+from grove_core.runtime.state import LoadedVersion, ModuleState
+from grove_core.runtime.watch import Firsts
+
+HALF = math.log(0.5)
+
+
+class Tally:
+    """One contest in the making."""
+
+    def __init__(self) -> None:
+        self.canary_trials = self.canary_failures = self.stable_trials = self.stable_failures = 0
+        self.log_chance = 0.0
+
+    def contest(self) -> Contest:
+        """Return what it came to."""
+        return Contest(
+            self.canary_trials, self.canary_failures, self.stable_trials, self.stable_failures, self.log_chance
+        )
+
+
+class Counting:
+    """Counts what befalls a canary and stable, from now on.
+
+    Args:
+        context: the engine's parts.
+        state: the module.
+        canary: on trial.
+        stable: what it is held against.
+        objectives: of observed values.
+        tick_ms: a tick that takes longer is late; None: longer than its dt.
+        parts: how many comparisons the rollout makes.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        state: ModuleState,
+        canary: LoadedVersion,
+        stable: LoadedVersion,
+        objectives: Sequence[Objective],
+        tick_ms: float | None,
+        parts: int,
+    ) -> None:
+        self._context, self._module = context, state.name
+        self.canary, self.stable = canary, stable
+        self._tick_ms, self._parts = tick_ms, parts
+        self._began = context.clock.now()
+        self._since = snapshot(canary), snapshot(stable)
+        self._watch = watch.begin(state, objectives)
+        self._alone = stable.count == 0
+        """Whether there is nobody to hold it against."""
+        self._tallies = {name: Tally() for name in (ERRORS, TICKS, *(each.name for each in objectives))}
+
+    def count(self, number: int, dt: float) -> None:
+        """Count what came since the last time.
+
+        Args:
+            number: the tick that was just done.
+            dt: its seconds.
+        """
+        mine, theirs = self._watch.take(self.canary), self._watch.take(self.stable)
+        for name in mine:
+            self._count_firsts(name, mine[name], theirs[name])
+        self._count_tick(number, dt * 1000 if self._tick_ms is None else self._tick_ms)
+
+    def _count_firsts(self, name: str, mine: Firsts, theirs: Firsts) -> None:
+        tally = self._tallies[name]
+        tally.canary_trials += mine.trials
+        tally.canary_failures += mine.failures
+        if self._alone:
+            return
+        tally.stable_trials += theirs.trials
+        tally.stable_failures += theirs.failures
+        if mine.failures or theirs.failures:
+            ours = self._watch.at_risk(self.canary, name, mine.failures)
+            others = self._watch.at_risk(self.stable, name, theirs.failures)
+            tally.log_chance += _times_log(mine.failures, ours, ours + others)
+            tally.log_chance += _times_log(theirs.failures, others, ours + others)
+
+    def _count_tick(self, number: int, limit_ms: float) -> None:
+        """Count a tick that one of them lost or was late with: where both were, it says nothing of either."""
+        tally = self._tallies[TICKS]
+        mine, theirs = self.canary.meter.latest, self.stable.meter.latest
+        if mine is None or mine.tick != number:
+            return
+        late = mine.ms is None or mine.ms > limit_ms
+        if self._alone:
+            tally.canary_trials += 1
+            tally.canary_failures += late
+        elif theirs is not None and theirs.tick == number:
+            tally.canary_trials += 1
+            tally.stable_trials += 1
+            theirs_late = theirs.ms is None or theirs.ms > limit_ms
+            if late != theirs_late:
+                tally.canary_failures += late
+                tally.stable_failures += theirs_late
+                tally.log_chance += HALF
+
+    def comparison(self) -> Comparison:
+        """Return what was counted so far."""
+        return Comparison(
+            self._module,
+            observed_since(self._context, self.canary, self._since[0]),
+            observed_since(self._context, self.stable, self._since[1]),
+            self._context.clock.now() - self._began,
+            {name: tally.contest() for name, tally in self._tallies.items()},
+            self._parts,
+        )
+
+
+def _times_log(failures: int, part: int, whole: int) -> float:
+    return failures * math.log(part / whole) if failures else 0.0

@@ -1,0 +1,176 @@
+"""The course of a rollout: its steps, and its ends. Each is whole, or has not happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from grove_core.base.errors import GroveError, WrongTransition
+from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
+from grove_core.base.rollouts import RolloutAction, RolloutState
+from grove_core.parts.plans import Gate, Step, Wait, Weigh
+from grove_core.rollouts.counting import Counting
+from grove_core.rollouts.rollout import Member, Rollout
+from grove_core.rollouts.weighing import send_back, weigh
+from grove_core.runtime import watch
+from grove_core.runtime.context import Context
+from grove_core.runtime.state import ModuleState
+
+States = Callable[[str], ModuleState]
+"""Gives a module's state, by its name."""
+
+
+class Course:
+    """Takes rollouts from step to step.
+
+    Args:
+        context: the engine's parts.
+        states: gives a module's state, by its name; raises `UnknownModule`.
+    """
+
+    def __init__(self, context: Context, states: States) -> None:
+        self._context = context
+        self._states = states
+
+    def tell(self, rollout: Rollout, kind: EventKind, **details: Any) -> None:
+        """Log what happened to a rollout, once for each of its modules, with the evidence that it rests on."""
+        evidence = rollout.evidence()
+        for member in rollout.members:
+            self._context.emit(
+                kind,
+                member.module,
+                member.canary,
+                rollout=rollout.number,
+                plan=rollout.plan.name,
+                stable=str(member.stable),
+                state=rollout.state.value,
+                step=rollout.step + 1,
+                steps=len(rollout.plan.steps),
+                reason=rollout.reason,
+                evidence=evidence[member.module],
+                **details,
+            )
+
+    @put_off()
+    def enter(
+        self,
+        rollout: Rollout,
+        index: int,
+        action: RolloutAction,
+        reason: str,
+        kind: EventKind = EventKind.ROLLOUT_STEP,
+    ) -> None:
+        """Go to a step of the plan, and tell of it as `kind`; beyond the last one the canary is promoted.
+
+        Raises:
+            WrongTransition: `action` is not possible from where it is.
+            GroveError: a split cannot be met; it is where it was.
+        """
+        rollout.after(action)
+        steps = rollout.plan.steps
+        while index < len(steps) and _is_open(steps[index], rollout):
+            index += 1
+        if index >= len(steps):
+            self.promote(rollout, reason)
+            return
+        step = steps[index]
+        if isinstance(step, Weigh):
+            weigh(self._context, self._states, rollout.members, step.weight)
+            for member in rollout.members:
+                self.compare(rollout, member)
+        rollout.step, rollout.step_seconds, rollout.idle_seconds = index, 0.0, 0.0
+        rollout.told_to_fail = rollout.bake_anew = False
+        rollout.go(action, f"{reason}: {step}")
+        if not isinstance(step, Weigh):
+            rollout.go(RolloutAction.WAIT, rollout.reason)
+        self.tell(rollout, kind, what=str(step), weight=step.weight if isinstance(step, Weigh) else None)
+
+    @put_off()
+    def resume(self, rollout: Rollout) -> None:
+        """Go on after a pause. Where judges could not tell, the step's time begins anew; where they failed it, all.
+
+        Raises:
+            WrongTransition, GroveError: it is where it was.
+        """
+        rollout.after(RolloutAction.RESUME)
+        step = rollout.plan.steps[rollout.step]
+        if rollout.state is RolloutState.WAITING:
+            if isinstance(step, Gate):
+                raise WrongTransition(
+                    f"the rollout of {rollout.names} waits at the gate {step.name!r}: open it instead"
+                )
+            self.enter(rollout, rollout.step + 1, RolloutAction.GO_ON, "somebody resumed it")
+            return
+        if rollout.told_to_fail:
+            for member in rollout.members:
+                self.compare(rollout, member)
+        if rollout.bake_anew:
+            rollout.step_seconds = rollout.idle_seconds = 0.0
+        rollout.told_to_fail = rollout.bake_anew = False
+        rollout.go(RolloutAction.RESUME, "somebody resumed it")
+        if not isinstance(step, Weigh):
+            rollout.go(RolloutAction.WAIT, rollout.reason)
+        self.tell(rollout, EventKind.ROLLOUT_RESUMED)
+
+    def compare(self, rollout: Rollout, member: Member) -> None:
+        """Begin to compare one canary with stable anew."""
+        state = self._states(member.module)
+        canary, stable = state.versions[member.canary], state.versions[member.stable]
+        plan = rollout.plan
+        member.judgements = {}
+        member.counting = Counting(self._context, state, canary, stable, plan.objectives, plan.tick_ms, plan.judged)
+        state.judgements = {}
+
+    @put_off()
+    def promote(self, rollout: Rollout, reason: str) -> None:
+        """Give each canary all entities: it is stable.
+
+        Raises:
+            WrongTransition, GroveError: it is where it was.
+        """
+        rollout.after(RolloutAction.PROMOTE)
+        weigh(self._context, self._states, rollout.members, 1.0)
+        self._end(rollout, RolloutAction.PROMOTE, reason)
+        self.tell(rollout, EventKind.ROLLOUT_PROMOTED)
+
+    @put_off()
+    def end(
+        self, rollout: Rollout, action: RolloutAction, reason: str, kind: EventKind, spared: str | None = None
+    ) -> None:
+        """Send every entity of the canaries back, for good: it failed, was aborted or is undone.
+
+        A module of it that cannot go back keeps its entities where they are, and that is told with the event; so does
+        one that is spared, because somebody moved them already.
+
+        Raises:
+            WrongTransition: it is where it was.
+        """
+        rollout.after(action)
+        moved, trouble = 0, []
+        for member in (each for each in rollout.members if each.module != spared):
+            try:
+                moved += send_back(self._context, self._states(member.module), member, reason)
+            except GroveError as error:
+                trouble.append(str(error))
+        self._end(rollout, action, reason if not trouble else f"{reason}; {'; '.join(trouble)}")
+        self.tell(rollout, kind, entities=moved)
+
+    def _end(self, rollout: Rollout, action: RolloutAction, reason: str) -> None:
+        rollout.ended_at = self._context.clock.now()
+        rollout.go(action, reason)
+        for member in rollout.members:
+            member.counting = None
+            try:
+                state = self._states(member.module)
+            except GroveError:  # the module is gone
+                continue
+            watch.end(state)
+            state.judgements = {}
+
+
+def _is_open(step: Step, rollout: Rollout) -> bool:
+    """Tell whether a step is one that need not be waited for."""
+    if isinstance(step, Gate):
+        return step.name in rollout.gates
+    return isinstance(step, Wait) and step.seconds == 0

@@ -1,0 +1,312 @@
+"""`engine.rollouts`: what people and programs call."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from grove_core.base.errors import InvalidInput, InvalidPlan, RolloutActive, UnknownRollout, WrongTransition
+from grove_core.base.events import EventKind
+from grove_core.base.interrupts import put_off
+from grove_core.base.records import TickReport
+from grove_core.base.rollouts import RolloutAction, RolloutStatus
+from grove_core.base.showing import brief
+from grove_core.base.versions import Requirement
+from grove_core.parts.plans import NAME, Gate, Plan
+from grove_core.rollouts.advancing import advance
+from grove_core.rollouts.course import Course
+from grove_core.rollouts.judged import choose_judges
+from grove_core.rollouts.rollout import Member, Rollout, owner
+from grove_core.rollouts.starting import Calls, again, members_of, refuse_owned
+from grove_core.rollouts.telling import status_of
+from grove_core.rollouts.warm import Warm
+from grove_core.runtime.context import Context
+from grove_core.runtime.turns import Turns
+
+REMEMBERED = 100
+"""How many rollouts an engine remembers."""
+
+
+class Rollouts:
+    """Starts rollouts, and does with them what people say. All else they do by themselves, after each tick.
+
+    Every call names a module; for a rollout of several, any of them. A call that fails leaves everything as it was.
+    """
+
+    def __init__(self, context: Context, turns: Turns, calls: Calls) -> None:
+        self._context, self._turns, self._calls = context, turns, calls
+        self._course = Course(context, calls.state)
+        self._rollouts: deque[Rollout] = deque(maxlen=REMEMBERED)
+        self._number = 0
+        context.holds = {**context.holds, "rollouts": Warm(context, self._rollouts)}
+
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """The plans that can be named: those of the settings, and the ready-made ones."""
+        return self._context.settings.plans
+
+    def start(
+        self,
+        module: str,
+        version: Requirement,
+        plan: str | Plan | None = None,
+        *,
+        path: str | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> RolloutStatus:
+        """Begin to make a version stable: load it, if it is not, and give it the first weight of a plan.
+
+        A version that was stable until lately (`rollback_window_seconds` of the plan) is promoted at once.
+
+        Args:
+            module: the module's name.
+            version: the canary: a major number, an exact version, or a specifier.
+            plan: by its name, or itself; None for the one that the settings say.
+            path: where it is loaded from, as with `load_module_version`.
+            config: what its `initialize` gets, if it is loaded.
+
+        Raises:
+            NotFound, InvalidInput, Refused, PackageError, WorkerError, PluginError: nothing has changed.
+        """
+        return self._start({module: version}, plan, path, config)
+
+    def start_group(self, versions: Mapping[str, Requirement], plan: str | Plan | None = None) -> RolloutStatus:
+        """Begin to make versions of several modules stable together: all of them, or none.
+
+        They take each step in one tick, once the judges pass all of them; if one fails, all go back.
+
+        Args:
+            versions: module -> its canary.
+            plan: see `start`.
+
+        Raises:
+            NotFound, InvalidInput, Refused, PackageError, WorkerError, PluginError: nothing has changed.
+        """
+        if not isinstance(versions, Mapping) or not versions:
+            raise InvalidInput(f"give a version for at least one module, such as {{'game': 2}}, not {brief(versions)}")
+        return self._start(versions, plan, None, None)
+
+    def pause(self, module: str) -> RolloutStatus:
+        """Stop where it is. Time does not count meanwhile; a canary that fails is rolled back all the same.
+
+        Raises:
+            UnknownRollout, WrongTransition: nothing has changed.
+        """
+        with self._turns.take("rollouts.pause"), put_off():
+            rollout = self._latest(module)
+            rollout.go(RolloutAction.PAUSE, "somebody paused it")
+            self._course.tell(rollout, EventKind.ROLLOUT_PAUSED)
+            return self._status(rollout)
+
+    def resume(self, module: str) -> RolloutStatus:
+        """Go on after a pause, also after one of the plan.
+
+        Where the judges could not tell, the step's time begins anew, and they go on counting; where they failed it,
+        they begin anew as well.
+
+        Raises:
+            UnknownRollout, WrongTransition, GroveError: nothing has changed.
+        """
+        with self._turns.take("rollouts.resume"):
+            rollout = self._latest(module)
+            self._course.resume(rollout)
+            return self._status(rollout)
+
+    def promote_step(self, module: str) -> RolloutStatus:
+        """Take the next step now, whatever the judges say; after the last one the canary is stable.
+
+        Raises:
+            UnknownRollout, WrongTransition, GroveError: nothing has changed.
+        """
+        with self._turns.take("rollouts.promote_step"):
+            rollout = self._latest(module)
+            action = RolloutAction.PROMOTE_STEP
+            self._course.enter(rollout, rollout.step + 1, action, "somebody promoted it by a step")
+            return self._status(rollout)
+
+    def promote(self, module: str) -> RolloutStatus:
+        """Make the canary stable now, without the steps that are left.
+
+        Raises:
+            UnknownRollout, WrongTransition, GroveError: nothing has changed.
+        """
+        with self._turns.take("rollouts.promote"):
+            rollout = self._latest(module)
+            self._course.promote(rollout, "somebody promoted it")
+            return self._status(rollout)
+
+    def abort(self, module: str) -> RolloutStatus:
+        """End it: every entity goes back to stable at once, and the canary into quarantine.
+
+        Raises:
+            UnknownRollout, WrongTransition: nothing has changed.
+        """
+        with self._turns.take("rollouts.abort"):
+            rollout = self._latest(module)
+            self._course.end(rollout, RolloutAction.ABORT, "somebody aborted it", EventKind.ROLLOUT_ABORTED)
+            return self._status(rollout)
+
+    def retry(self, module: str) -> RolloutStatus:
+        """Begin again, from the first step, with a canary that had failed, or was aborted or undone.
+
+        Raises:
+            UnknownRollout, WrongTransition, GroveError: nothing has changed.
+        """
+        with self._turns.take("rollouts.retry"):
+            rollout = self._latest(module)
+            rollout.after(RolloutAction.RETRY)
+            with again(self._context, self._calls, rollout, self._rollouts), put_off():
+                before = rollout.step, rollout.gates
+                rollout.seen_at, rollout.gates = self._context.clock.now(), set()
+                try:
+                    reason = "somebody retried it"
+                    self._course.enter(rollout, 0, RolloutAction.RETRY, reason, EventKind.ROLLOUT_STARTED)
+                except BaseException:
+                    rollout.step, rollout.gates = before
+                    raise
+                rollout.attempt += 1
+            return self._status(rollout)
+
+    def undo(self, module: str) -> RolloutStatus:
+        """Take a promotion back: every entity returns to what was stable before, in one tick if that is still warm.
+
+        Raises:
+            UnknownRollout, WrongTransition: nothing has changed.
+        """
+        with self._turns.take("rollouts.undo"):
+            rollout = self._latest(module)
+            rollout.after(RolloutAction.UNDO)
+            for member in rollout.members:
+                refuse_owned(self._rollouts, member.module)
+                stable = self._calls.state(member.module).stable
+                if stable != member.canary:
+                    raise WrongTransition(
+                        f"it is not stable any more, {stable} is; there is nothing to undo",
+                        module=member.module,
+                        version=member.canary,
+                    )
+            self._course.end(rollout, RolloutAction.UNDO, "somebody undid it", EventKind.ROLLOUT_UNDONE)
+            return self._status(rollout)
+
+    def open_gate(self, module: str, gate: str) -> RolloutStatus:
+        """Say that a rollout may pass a gate of its plan, now or when it comes there.
+
+        Raises:
+            UnknownRollout, WrongTransition, InvalidInput: nothing has changed.
+        """
+        with self._turns.take("rollouts.open_gate"), put_off():
+            rollout = self._latest(module)
+            gates = [step.name for step in rollout.plan.steps if isinstance(step, Gate)]
+            if gate not in gates:
+                known = ", ".join(gates) or "none"
+                raise InvalidInput(f"its plan {rollout.plan.name!r} has no gate {brief(gate)}; it has: {known}")
+            rollout.after(RolloutAction.ABORT)  # one that has ended passes no gate
+            if gate not in rollout.gates:
+                rollout.gates.add(gate)
+                self._course.tell(rollout, EventKind.GATE_OPENED, gate=gate)
+            return self._status(rollout)
+
+    def status(self, module: str) -> RolloutStatus:
+        """Return the latest rollout of a module.
+
+        Raises:
+            UnknownRollout: there was none.
+        """
+        with self._turns.take("rollouts.status"):
+            return self._status(self._latest(module))
+
+    def history(self, module: str | None = None) -> list[RolloutStatus]:
+        """Return the latest 100 rollouts, of one module or of all, oldest first."""
+        with self._turns.take("rollouts.history"):
+            every = [each for each in self._rollouts if module is None or _of(each, module)]
+            return [self._status(each) for each in every]
+
+    def after_tick(self, report: TickReport, dt: float) -> None:
+        """Take every rollout on; called by the engine, in its turn, after each tick."""
+        for rollout in self._rollouts:
+            if rollout.active:
+                with put_off():
+                    advance(self._context, self._course, self._calls.state, rollout, report, dt)
+
+    def refuse_split(self, module: str) -> None:
+        """Raise `RolloutActive` where a rollout owns a module's split; called by the engine, in its turn."""
+        refuse_owned(self._rollouts, module)
+
+    def refuse_unload(self, module: str, version: Any) -> None:
+        """Raise `RolloutActive` where a rollout needs a version; called by the engine, in its turn."""
+        active = owner(self._rollouts, module)
+        if active is not None and any(
+            member.module == module and version in {member.canary, member.stable} for member in active.members
+        ):
+            raise RolloutActive(
+                f"rollout {active.number} needs it; end it first, such as by engine.rollouts.abort({module!r})",
+                module=module,
+                version=version,
+            )
+
+    def rolled_back(self, module: str, target: Any) -> None:
+        """End the rollout of a module that somebody rolled back; called by the engine, in its turn."""
+        if (active := owner(self._rollouts, module)) is not None:
+            reason = f"somebody rolled {module} back to {target}"
+            self._course.end(active, RolloutAction.ABORT, reason, EventKind.ROLLOUT_ABORTED, spared=module)
+
+    def _start(
+        self,
+        versions: Mapping[str, Requirement],
+        plan: str | Plan | None,
+        path: str | None,
+        config: Mapping[str, Any] | None,
+    ) -> RolloutStatus:
+        with self._turns.take("rollouts.start"):
+            chosen = self._plan(plan)
+            choices = self._context.settings.judges if chosen.judges is None else chosen.judges
+            judges = choose_judges(self._context.catalogue, choices)
+            with members_of(self._calls, versions, self._rollouts, path, config) as members, put_off():
+                now = self._context.clock.now()
+                rollout = Rollout(self._number + 1, chosen, members, judges, now, now)
+                if reason := self._trusted(rollout):
+                    self._course.promote(rollout, reason)
+                else:
+                    kind = EventKind.ROLLOUT_STARTED
+                    self._course.enter(rollout, 0, RolloutAction.GO_ON, "it begins", kind)
+                self._number += 1
+                self._rollouts.append(rollout)
+            return self._status(rollout)
+
+    def _plan(self, plan: str | Plan | None) -> Plan:
+        if isinstance(plan, Plan):
+            if not (isinstance(plan.name, str) and NAME.fullmatch(plan.name)):
+                raise InvalidPlan(f"name: must have small letters, digits, _ and -, not {brief(plan.name)}")
+            return plan
+        name, plans = self._context.settings.rollout if plan is None else plan, self.plans
+        if name not in plans:
+            raise InvalidPlan(f"there is no plan {brief(name)}; there are: {', '.join(plans)}")
+        return plans[name]
+
+    def _trusted(self, rollout: Rollout) -> str | None:
+        """Return why a rollout needs no steps: its canaries were stable until lately. None if it needs them."""
+        ago = [self._seconds_since(member) for member in rollout.members]
+        window = rollout.plan.rollback_window_seconds
+        if any(seconds is None or seconds > window for seconds in ago):
+            return None
+        longest = max(seconds for seconds in ago if seconds is not None)
+        return f"it was stable until {longest:.1f} s ago, within the rollback window of {window:g} s"
+
+    def _seconds_since(self, member: Member) -> float | None:
+        """Return how long ago a canary was stable, or None."""
+        until = self._calls.state(member.module).trusted_until.get(member.canary)
+        return None if until is None else self._context.clock.now() - until
+
+    def _latest(self, module: str) -> Rollout:
+        for rollout in reversed(self._rollouts):
+            if _of(rollout, module):
+                return rollout
+        raise UnknownRollout("no rollout of it was started; engine.rollouts.start does", module=str(module))
+
+    def _status(self, rollout: Rollout) -> RolloutStatus:
+        return status_of(self._calls.state, rollout)
+
+
+def _of(rollout: Rollout, module: str) -> bool:
+    return any(member.module == module for member in rollout.members)

@@ -1,0 +1,134 @@
+"""How a rollout begins: its canaries are found and loaded, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.version import Version
+
+from grove_core.base.errors import Quarantined, Refused, RolloutActive
+from grove_core.base.interrupts import put_off
+from grove_core.base.versions import Requirement, matching
+from grove_core.rollouts.rollout import Member, Rollout, owner
+from grove_core.rollouts.weighing import others_of
+from grove_core.runtime.breaker import closed_by_hand
+from grove_core.runtime.context import Context
+from grove_core.runtime.roles import release
+from grove_core.runtime.rollback import reload
+from grove_core.runtime.state import ModuleState
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What rollouts need of their engine, in a turn that they took."""
+
+    state: Callable[[str], ModuleState]
+    """Gives a module by its name, what is known of the ways between its versions complete."""
+    load: Callable[[str, Requirement, str | None, Mapping[str, Any] | None], Version]
+    """Loads a version."""
+    unload: Callable[[str, Version], None]
+    """Unloads one that has neither entities nor weight."""
+    installed: Callable[[str, Requirement], Version | None]
+    """Gives the highest installed version that fits; None where none does."""
+
+
+@contextmanager
+def members_of(
+    calls: Calls,
+    versions: Mapping[str, Requirement],
+    rollouts: Sequence[Rollout],
+    path: str | None,
+    config: Mapping[str, Any] | None,
+) -> Iterator[list[Member]]:
+    """Give the modules of a rollout, their canaries loaded. If anything fails within, those are unloaded again.
+
+    Raises:
+        GroveError: nothing has changed.
+    """
+    loaded: list[tuple[str, Version]] = []
+    try:
+        members = []
+        for module, requirement in versions.items():
+            state = calls.state(module)
+            refuse_owned(rollouts, module)
+            version = None if path is not None else _canary(calls, state, requirement)
+            if version is None or version not in state.versions:
+                version = calls.load(module, requirement if version is None else str(version), path, config)
+                loaded.append((module, version))
+            stable = state.stable_version.version
+            if version == stable:
+                raise Refused("it is stable already; there is nothing to roll out", module=module, version=version)
+            members.append(Member(module, version, stable, others_of(state, version) or {stable: 1.0}))
+        yield members
+    except BaseException:
+        with put_off():
+            for module, version in reversed(loaded):
+                calls.unload(module, version)
+        raise
+
+
+@contextmanager
+def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[Rollout]) -> Iterator[None]:
+    """Make the canaries of a rollout that has ended ready for another attempt; if anything fails, all is as before.
+
+    Raises:
+        GroveError: nothing has changed.
+    """
+    loaded: list[tuple[str, Version]] = []
+    released: list[tuple[ModuleState, Version]] = []
+    stables = [(member, member.stable, member.others) for member in rollout.members]
+    try:
+        for member in rollout.members:
+            state = calls.state(member.module)
+            refuse_owned(rollouts, member.module)
+            if state.stable_version.version == member.canary:
+                raise Refused("it is stable meanwhile", module=member.module, version=member.canary)
+            if member.canary not in state.versions:
+                reload(context, state, member.canary)
+                loaded.append((member.module, member.canary))
+            if member.canary in state.quarantined:
+                released.append((state, member.canary))
+                release(context, state, member.canary)
+            closed_by_hand(state, member.canary)
+            member.stable = state.stable_version.version
+            member.others = others_of(state, member.canary) or {member.stable: 1.0}
+        yield
+    except BaseException:
+        with put_off():
+            for member, stable, others in stables:
+                member.stable, member.others = stable, others
+            for state, version in released:
+                state.quarantined.add(version)
+            for module, version in reversed(loaded):
+                calls.unload(module, version)
+        raise
+
+
+def refuse_owned(rollouts: Sequence[Rollout], module: str) -> None:
+    """Raise `RolloutActive` where a rollout owns the module's split."""
+    if (active := owner(rollouts, module)) is not None:
+        raise RolloutActive(
+            f"rollout {active.number} of {active.names} is {active.state} and owns the split; "
+            f"end it first, such as by engine.rollouts.abort({module!r})",
+            module=module,
+        )
+
+
+def _canary(calls: Calls, state: ModuleState, requirement: Requirement) -> Version | None:
+    """Find the version that is meant: one that is loaded and not stable, else the highest installed; None: neither.
+
+    Raises:
+        Quarantined: it was rolled back.
+    """
+    there = [version for version in matching(requirement, state.versions) if version != state.stable]
+    version = there[-1] if there else calls.installed(state.name, requirement)
+    if version is not None and version in state.quarantined:
+        raise Quarantined(
+            "it was rolled back, and is in quarantine; `retry` its rollout, or load it by name, if it is to run again",
+            module=state.name,
+            version=version,
+        )
+    return version

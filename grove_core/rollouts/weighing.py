@@ -1,0 +1,80 @@
+"""What a rollout does to its modules: it gives canaries weight, and takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from packaging.version import Version
+
+from grove_core.base.errors import GroveError
+from grove_core.base.events import EventKind
+from grove_core.base.records import MoveCause
+from grove_core.rollouts.rollout import Member
+from grove_core.runtime.context import Context
+from grove_core.runtime.rollback import go_back
+from grove_core.runtime.split import set_split
+from grove_core.runtime.state import ModuleState
+
+States = Callable[[str], ModuleState]
+"""Gives a module's state, by its name."""
+
+
+def others_of(state: ModuleState, canary: Version) -> dict[Version, float]:
+    """Return how the weight that a canary has not is shared by the other versions: their sum is 1, or there is none."""
+    there = {version: weight for version, weight in state.weights.items() if version != canary and weight > 0}
+    total = sum(there.values())
+    return {version: weight / total for version, weight in there.items()}
+
+
+def weigh(context: Context, states: States, members: Sequence[Member], weight: float) -> None:
+    """Give each canary a weight; the others keep their proportions. All of them, or none.
+
+    Raises:
+        GroveError: one split cannot be met; those before it are as they were.
+    """
+    done: list[tuple[ModuleState, dict[Version, float]]] = []
+    try:
+        for member in members:
+            state = states(member.module)
+            before = dict(state.weights)
+            member.others = others_of(state, member.canary) or member.others
+            wanted = shares(member, weight)
+            if wanted != {version: share for version, share in before.items() if share > 0}:
+                _split(context, state, wanted)
+                done.append((state, before))
+    except BaseException:
+        for state, before in reversed(done):
+            _split(context, state, before)
+        raise
+
+
+def shares(member: Member, weight: float) -> dict[Version, float]:
+    """Return the weights of a module whose canary has `weight`."""
+    if weight >= 1:
+        return {member.canary: 1.0}
+    given = {version: share * (1 - weight) for version, share in member.others.items()}
+    return {**given, member.canary: weight} if weight > 0 else given
+
+
+def send_back(context: Context, state: ModuleState, member: Member, reason: str) -> int:
+    """Move every entity of a canary to stable, and put the canary into quarantine; return how many moved.
+
+    What other versions had, they have again.
+
+    Raises:
+        GroveError: nothing moved.
+    """
+    canary, entities = state.versions.get(member.canary), 0
+    if canary is not None:
+        entities = canary.count
+        go_back(context, state, [canary], member.stable, None, MoveCause.ROLLOUT, 0.0, reason)
+    if len(member.others) > 1 and member.others.keys() <= state.versions.keys():
+        try:
+            _split(context, state, member.others)
+        except GroveError as error:  # they are where they are safe; only the proportions are not what they were
+            context.emit(EventKind.ROLLED_BACK, state.name, member.stable, entities=entities, error=str(error))
+    return entities
+
+
+def _split(context: Context, state: ModuleState, weights: Mapping[Version, float]) -> None:
+    set_split(context, state, {str(version): share for version, share in weights.items()})
