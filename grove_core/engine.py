@@ -54,6 +54,7 @@ from grove_core.runtime.rollback import go_back_by_hand
 from grove_core.runtime.state import Condition, ModuleState
 from grove_core.runtime.tick import tick
 from grove_core.runtime.turns import Turns
+from grove_core.runtime.values import observe
 
 
 class MultiVersionEngine:
@@ -401,6 +402,27 @@ class MultiVersionEngine:
         """
         with self._turns.take("unpin"):
             split.unpin(self._state(module), _ids(module, ids))
+
+    def observe(self, module: str, name: str, values: ArrayLike, ids: ArrayLike) -> int:
+        """Tell of what became of entities: player feedback, revenue. Rollouts compare it between versions.
+
+        Each value counts for the version that its entity is in now. Values of entities that are not alive are left
+        out: what comes from outside may come late.
+
+        Args:
+            module: the module's name.
+            name: like `[a-z][a-z0-9_]*`; up to 64 of them.
+            values: finite numbers of shape (n,), or one that is everybody's.
+            ids: whose they are, of shape (n,), also several times the same.
+
+        Returns:
+            How many values were counted.
+
+        Raises:
+            NotFound, InvalidInput: nothing was counted.
+        """
+        with self._turns.take("observe"):
+            return observe(self._state(module), name, values, _ids(module, ids))
 
     def migration_history(self, module: str) -> list[MigrationRecord]:
         """Return the latest 10,000 migrations, oldest first."""

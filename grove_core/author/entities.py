@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grove_core.author.schema import ID, Array, Columns, Schema, as_ids
 from grove_core.base.errors import UnknownEntity
+from grove_core.base.values import read_name, read_values
 
 
 class Birth:
@@ -31,11 +32,12 @@ class Entities:
     Rows are in no promised order.
     """
 
-    __slots__ = ("_births", "_columns", "_deaths", "_failures", "_schema")
+    __slots__ = ("_births", "_columns", "_deaths", "_failures", "_observed", "_schema")
     _births: list[Birth]
     _columns: Mapping[str, Array]
     _deaths: list[NDArray[np.int64]]
     _failures: list[tuple[NDArray[np.int64], str]]
+    _observed: list[tuple[str, NDArray[np.float64], NDArray[np.int64] | None]]
     _schema: Schema
 
     def __init__(self, schema: Schema, columns: Mapping[str, Array]) -> None:
@@ -45,6 +47,7 @@ class Entities:
         set_("_births", [])
         set_("_deaths", [])
         set_("_failures", [])
+        set_("_observed", [])
 
     @classmethod
     def of(cls, schema: Schema, *, id: ArrayLike, **columns: ArrayLike) -> Entities:
@@ -111,6 +114,20 @@ class Entities:
             UnknownEntity: one of `ids` is not among these rows.
         """
         self._failures.append((self._own(ids), str(reason)))
+
+    def _observe(self, name: str, values: ArrayLike, ids: ArrayLike | None) -> None:
+        """Do what `Module.observe` says. Without ids a value is noted for each row, with empty ones for the version."""
+        name, whose = read_name(name), None
+        if ids is not None and ids is not self._columns[ID]:
+            whose = as_ids(ids)
+            self._own(whose)
+            count = len(whose)
+        elif ids is None and np.ndim(values) == 0:
+            whose, count = as_ids(()), 1
+        else:
+            count = len(self)
+        if count:
+            self._observed.append((name, read_values(name, values, count), whose))
 
     def _own(self, ids: ArrayLike) -> NDArray[np.int64]:
         wanted = np.unique(as_ids(ids))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from numpy.typing import ArrayLike
+
 from grove_core.author.entities import Entities
 from grove_core.author.lens import Lens
 from grove_core.author.schema import Schema
@@ -42,6 +44,22 @@ class Module:
     def process(self, dt: float) -> None:
         """Advance the entities by `dt` seconds. Not called when there are none."""
         raise NotImplementedError(f"{type(self).__name__} has no process(self, dt)")
+
+    def observe(self, name: str, values: ArrayLike, ids: ArrayLike | None = None) -> None:
+        """Tell of what became of entities in this tick, from within `process`: rollouts compare it between versions.
+
+        Observed is what the tick's commit keeps: nothing of a tick that is lost, nor of entities that failed in it.
+
+        Args:
+            name: like `[a-z][a-z0-9_]*`; up to 64 of them.
+            values: finite numbers of shape (n,), up to 4,194,304 in a tick.
+            ids: whose they are: of shape (n,), also several times the same. None: there is a value for each row, in
+                order, or one number that is the version's as a whole, and nobody's.
+
+        Raises:
+            InvalidInput, UnknownEntity: nothing of it is observed.
+        """
+        self.entities._observe(name, values, ids)
 
     def get_state(self) -> Document:
         """Return what is not per entity, one document per version. Default: None, there is none."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from packaging.version import Version
 
 from grove_core.base.histogram import Histogram
+from grove_core.base.values import NAME
 
 ERRORS = "errors"
 """The contest over entities that failed by the version's own word, the first time each."""
 TICKS = "ticks"
 """The contest over ticks that were lost to a fault, or took longer than the objective."""
+OBJECTIVES: Final = 7
+"""How many objectives a comparison may have."""
 
 
 class Verdict(StrEnum):
@@ -66,6 +71,33 @@ class Summary:
     def mean(self) -> float | None:
         """Their mean, or None of none."""
         return self.total / self.count if self.count else None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What each observed value of one name ought to be; one that is not is a failure of its entity, like an error.
+
+    Raises:
+        ValueError: the name is none, there is no bound, or the bounds leave nothing.
+    """
+
+    name: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
+            raise ValueError(f"name is {self.name!r}; an observed value's name is like [a-z][a-z0-9_]*, 64 at most")
+        if self.name in (ERRORS, TICKS):
+            raise ValueError(f"name is {self.name!r}, which is a contest of its own; call the value otherwise")
+        given = {key: bound for key in ("at_least", "at_most") if (bound := getattr(self, key)) is not None}
+        if not given:
+            raise ValueError(f"the objective of {self.name} has no bound; give at_least, at_most or both")
+        for key, bound in given.items():
+            if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+                raise ValueError(f"{key} is {bound!r}; it must be a finite number")
+        if len(given) > 1 and given["at_least"] > given["at_most"]:
+            raise ValueError(f"at_least is {self.at_least} and at_most {self.at_most}: no value is both")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from grove_core.runtime.index import refuse_alive, rows_of
 from grove_core.runtime.mending import mend
 from grove_core.runtime.split import despawn, spawn
 from grove_core.runtime.validators import refusal
+from grove_core.runtime.values import Told, read
 from grove_core.wire.messages import Spawned, Ticked
 
 
@@ -31,6 +32,8 @@ class Effects:
     despawned: NDArray[np.int64]
     """Ids."""
     born: tuple[tuple[int, Columns, NDArray[np.int64] | None], ...]
+    observed: tuple[Told, ...] = ()
+    """Nothing of those that failed."""
 
 
 NOTHING = Effects(np.empty(0, np.int64), (), np.empty(0, np.int64), ())
@@ -54,7 +57,7 @@ def validate(
     if problem := misplaced(order, reply, number):
         return problem
     effects = NOTHING
-    if reply.failed or reply.despawned or reply.spawned:
+    if reply.failed or reply.despawned or reply.spawned or reply.observed:
         try:
             effects = _effects(order, reply, claimed)
         except (GroveError, ValueError) as error:
@@ -99,11 +102,22 @@ def apply(context: Context, order: Ask, effects: Effects, tick: int) -> int:
             entities=failed,
             reasons=sorted(set(effects.reasons))[:10],
         )
-    loaded.meter.count(reply.ms, order.stop - order.start, loaded.table[ID][effects.failed])
+    loaded.meter.count(reply.ms, order.stop - order.start, loaded.table[ID][effects.failed], tick)
+    if state.watch is not None:
+        state.watch.count(loaded, order.start, order.stop, effects.failed)
+        for told in effects.observed:
+            if told.rows is not None:
+                state.watch.observe(loaded, told.name, told.values, told.rows)
     loaded.restarts = 0
     if reply.document is not None:  # now: it may be restarted within this tick, and goes on from it
         loaded.document = reply.document
     return order.stop - order.start - failed
+
+
+def count_observed(order: Ask, effects: Effects) -> None:
+    """Count what a version observed, once its tick can no more be taken back."""
+    for told in effects.observed:
+        order.loaded.meter.observe(told.name, told.values)
 
 
 def end_and_bear(context: Context, order: Ask, effects: Effects) -> None:
@@ -141,11 +155,13 @@ def _effects(order: Ask, reply: Ticked, claimed: list[NDArray[np.int64]]) -> Eff
     if given:
         refuse_alive(order.state, np.concatenate([*claimed, *given]))
         claimed.extend(given)
+    broken = np.unique(np.concatenate(failed)) if failed else NOTHING.failed
     return Effects(
-        np.unique(np.concatenate(failed)) if failed else NOTHING.failed,
+        broken,
         tuple(one.reason[:200] for one in reply.failed),
         np.unique(np.concatenate(ended)) if ended else NOTHING.despawned,
         born,
+        read(order, reply, broken) if reply.observed else (),
     )
 
 

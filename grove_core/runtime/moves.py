@@ -28,7 +28,7 @@ from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.adoption import give_up, has_let_go, let_go, plan
 from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState, Replacement, nothing_more
-from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED, CarriedNames, Store
+from grove_core.runtime.store import ARRIVAL, FAILED, ORIGIN, PINNED, CarriedNames, Store
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Newcomers:
     arrival: int | NDArray[np.int64] = 0
     origin: int | NDArray[np.int32] = NEW
     pinned: bool | NDArray[np.bool_] = False
+    failed: int | NDArray[np.uint8] = 0
 
 
 class Transaction:
@@ -237,7 +238,8 @@ def move(
     }
     batch = migrate(_lift(source.store, source.schema.names, chosen, places), hops, state.open_runner)
     table = source.table
-    engine = Newcomers(table[ID][chosen], batch, arrival, origin, table[PINNED][chosen] if pinned is None else pinned)
+    pins = table[PINNED][chosen] if pinned is None else pinned
+    engine = Newcomers(table[ID][chosen], batch, arrival, origin, pins, table[FAILED][chosen])
     _write(store, engine, start, stop, places.values())
     transaction.take_out(source, chosen)
     return (start, stop), hops
@@ -329,6 +331,7 @@ def _write(store: Store, rows: Newcomers, start: int, stop: int, written: Iterab
     table.rows(ARRIVAL, start, stop)[...] = rows.arrival
     table.rows(ORIGIN, start, stop)[...] = rows.origin
     table.rows(PINNED, start, stop)[...] = rows.pinned
+    table.rows(FAILED, start, stop)[...] = rows.failed
     for name, column in batch.columns.items():
         if id(column) not in there:
             copy(table.rows(name, start, stop), column)

@@ -64,7 +64,7 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     if snapshot.tick == recovery.number and order.stop > order.start:
         mended = mend(context, state, loaded, np.arange(order.start, order.stop), recovery.number)
         snapshot.restore(loaded.table, order.start, order.stop)
-    loaded.meter.lose(order.stop - order.start)
+    loaded.meter.lose(order.stop - order.start, recovery.number)
     fault = Fault(
         state.name,
         loaded.version,
@@ -115,10 +115,18 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
             order.loaded.document_ahead = True
     for loaded, document, restarts in recovery.before:
         loaded.document, loaded.restarts = document, restarts
-    for loaded in (loaded for state in states for loaded in state.versions.values()):
-        snapshot = loaded.generations.of(recovery.number)
-        if snapshot.tick == recovery.number:
+    for state in states:
+        _as_before(state, recovery.number)
+
+
+def _as_before(state: ModuleState, number: int) -> None:
+    """Give all rows the values of this tick's generation, and nobody has failed in it for the first time."""
+    for loaded in state.versions.values():
+        snapshot = loaded.generations.of(number)
+        if snapshot.tick == number:
             snapshot.restore(loaded.table, 0, min(snapshot.count, loaded.count))
+    if state.watch is not None:
+        state.watch.take_back(state)
 
 
 def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recovery: Recovery) -> None:

@@ -29,7 +29,7 @@ from grove_core.runtime.past import KeptGeneration, KeptTable
 from grove_core.runtime.rollback import Unfinished, known, redirect, refuse_limit, reload, tell
 from grove_core.runtime.split import handed_over
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED
+from grove_core.runtime.store import ARRIVAL, FAILED, ORIGIN, PINNED
 from grove_core.runtime.unloading import discard, end_worker
 
 Ids = NDArray[np.int64]
@@ -208,15 +208,17 @@ class _Plan:
         arrival = np.zeros(len(ids), np.int64)
         origin = np.full(len(ids), NEW, np.int32)
         pinned = np.zeros(len(ids), np.bool_)
+        failed = np.zeros(len(ids), np.uint8)
         for loaded in self.state.ordered:
             rows = rows_of(loaded.table, ids)
             here = np.flatnonzero(rows >= 0)
+            failed[here] = loaded.table[FAILED][rows[here]]
             if loaded is goal:
                 for values, name in ((arrival, ARRIVAL), (origin, ORIGIN), (pinned, PINNED)):
                     values[here] = loaded.table[name][rows[here]]
             elif len(here):
                 arrival[here], origin[here] = self.state.split_number, self.state.code(loaded.version)
-        return Newcomers(ids, batch, arrival, origin, pinned)
+        return Newcomers(ids, batch, arrival, origin, pinned, failed)
 
     def report(self, *, document: bool) -> Restored:
         """Say what became of everybody; read only."""
@@ -238,9 +240,9 @@ class _Plan:
 def _stay(transaction: Transaction, goal: LoadedVersion, rows: NDArray[np.int64]) -> None:
     """Bring in rows of the target that stay as they are."""
     if len(rows):
-        engine = (goal.table[name][rows] for name in (ID, ARRIVAL, ORIGIN, PINNED))
-        ids, arrival, origin, pinned = engine
-        transaction.bring_in(goal, Newcomers(ids, extract(goal, rows), arrival, origin, pinned))
+        engine = (goal.table[name][rows] for name in (ID, ARRIVAL, ORIGIN, PINNED, FAILED))
+        ids, arrival, origin, pinned, failed = engine
+        transaction.bring_in(goal, Newcomers(ids, extract(goal, rows), arrival, origin, pinned, failed))
 
 
 def _joined(parts: list[Array]) -> Array:

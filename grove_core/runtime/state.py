@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
@@ -31,6 +31,9 @@ from grove_core.runtime.meter import Meter
 from grove_core.runtime.past import Past
 from grove_core.runtime.store import Store
 from grove_core.wire.messages import Introduced
+
+if TYPE_CHECKING:
+    from grove_core.runtime.watch import Watch
 
 HISTORY = 10_000
 """How many migrations a module remembers."""
@@ -85,6 +88,8 @@ class LoadedVersion:
     output_dropped: int = 0
     output_logged_at: float = 0.0
     meter: Meter = field(default_factory=Meter)
+    weighed: tuple[float, int | None] | None = None
+    """When its memory was last measured for a comparison, by the clock, and what came of it."""
 
     @property
     def schema(self) -> Schema:
@@ -196,6 +201,8 @@ class ModuleState:
         """What judges make of its canary while a rollout lasts, by their names."""
         self.past = Past()
         """Older states of it, where the settings keep some."""
+        self.watch: Watch | None = None
+        """Notes who fails for the first time, while a comparison is on."""
 
     def resolve(self, requirement: Requirement) -> LoadedVersion:
         """Return the loaded version that fits.

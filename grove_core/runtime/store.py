@@ -18,12 +18,18 @@ from grove_core.wire.messages import Slot
 ARRIVAL = "grove.arrival"
 ORIGIN = "grove.origin"
 PINNED = "grove.pinned"
+FAILED = "grove.failed"
 ENGINE_COLUMNS: dict[str, np.dtype[Any]] = {
     ARRIVAL: np.dtype("<i8"),
     ORIGIN: np.dtype("<i4"),
     PINNED: np.dtype("?"),
+    FAILED: np.dtype("u1"),
 }
-"""Columns that every table has besides its schema's; no worker maps them, and no schema can name them."""
+"""Columns that every table has besides its schema's; no worker maps them, and no schema can name them.
+
+FAILED says in bits what an entity failed at since the module's comparison began, see `runtime.watch`; it means nothing
+where there is none.
+"""
 
 
 @dataclass(frozen=True)

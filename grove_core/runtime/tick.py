@@ -14,7 +14,7 @@ from grove_core.base.records import Stage, TickReport
 from grove_core.runtime import breaker
 from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect
-from grove_core.runtime.commit import Effects, apply, end_and_bear, validate
+from grove_core.runtime.commit import Effects, apply, count_observed, end_and_bear, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.keeping import keep
 from grove_core.runtime.moves import settle
@@ -38,6 +38,8 @@ def _tick(context: Context, states: Sequence[ModuleState], number: int, dt: floa
     for state in states:
         if settle(state):
             context.emit(EventKind.INTENT_REPLAYED, state.name)
+        if state.watch is not None:
+            state.watch.tick_begins()
     population = sum(state.population for state in states)
     running = [state for state in states if state.condition is Condition.RUNNING]
     clock = _Stages()
@@ -135,6 +137,8 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
 
 def _carry_out(context: Context, recovery: Recovery) -> None:
     """Do what versions asked for besides columns, once every row has its place and its tick."""
+    for order, effects in recovery.committed:
+        count_observed(order, effects)
     for order, effects in recovery.committed:
         end_and_bear(context, order, effects)
     for order, effects in recovery.committed:

@@ -168,6 +168,15 @@ class Failed(Message, frozen=True):
     reason: str
 
 
+class Observation(Message, frozen=True):
+    """Values that a version observed, as raw float64."""
+
+    name: str
+    values: bytes
+    ids: bytes | None
+    """Whose they are, as raw int64. None: there is one for each row, in order. Empty: they are the version's."""
+
+
 class Ticked(Message, frozen=True):
     """The tick is done."""
 
@@ -178,6 +187,8 @@ class Ticked(Message, frozen=True):
     failed: tuple[Failed, ...] = ()
     document: bytes | None = None
     order: int = 0
+    observed: tuple[Observation, ...] = ()
+    """At most two of one name: one with and one without entities."""
 
 
 class AskIdle(Message, frozen=True):

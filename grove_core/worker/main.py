@@ -48,6 +48,7 @@ from grove_core.wire.messages import (
 from grove_core.worker.bounds import Bounds
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.mapping import run_map
+from grove_core.worker.observing import observed
 from grove_core.worker.seeing import Looking
 from grove_core.worker.views import map_columns, unmap_columns
 
@@ -230,7 +231,7 @@ class Hosted:
         if module._document_changed:
             document = self._document()
             module._document_changed = False
-        if not (entities._births or entities._deaths or entities._failures):
+        if not (entities._births or entities._deaths or entities._failures or entities._observed):
             return Ticked(order.number, ms, document=document, order=order.order)
         return Ticked(
             order.number,
@@ -247,6 +248,7 @@ class Hosted:
             tuple(Failed(ids.tobytes(), reason) for ids, reason in entities._failures),
             document,
             order.order,
+            observed(entities),
         )
 
     def _inject(self, order: Inject) -> Injected:
