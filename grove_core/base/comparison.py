@@ -47,16 +47,6 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Objective:
-    """What is good enough for an observed value; one that misses it counts as an error of its entity does."""
-
-    name: str
-    """The observed value's."""
-    at_least: float | None = None
-    at_most: float | None = None
-
-
-@dataclass(frozen=True)
 class Summary:
     """Observed values of one name: player feedback, revenue, whatever a module or a program tells."""
 

@@ -130,7 +130,10 @@ def _judge(value: Any) -> Choice:
 def _objective(value: Any) -> Objective:
     if not isinstance(value, dict) or "name" not in value or value.keys() - {"name", "at_least", "at_most"}:
         raise InvalidPlan(f": must be {{name, at_least}} or {{name, at_most}}, not {brief(value)}")
-    return Objective(**value)
+    try:
+        return Objective(**value)
+    except ValueError as error:
+        raise InvalidPlan(f": {error}") from error
 
 
 READERS: Mapping[str, Callable[[Any], Any]] = {"steps": _step, "judges": _judge, "objectives": _objective}

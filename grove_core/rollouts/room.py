@@ -288,7 +288,7 @@ class Rollouts:
         """Return why a rollout needs no steps: its canaries were stable until lately. None if it needs them."""
         ago = [self._seconds_since(member) for member in rollout.members]
         window = rollout.plan.rollback_window_seconds
-        if any(seconds is None or seconds > window for seconds in ago):
+        if any(seconds is None or seconds >= window for seconds in ago):
             return None
         longest = max(seconds for seconds in ago if seconds is not None)
         return f"it was stable until {longest:.1f} s ago, within the rollback window of {window:g} s"
