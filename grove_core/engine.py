@@ -448,9 +448,10 @@ class MultiVersionEngine:
         with self._turns.take("tick"):
             if not (isinstance(dt, int | float | np.floating) and 0 <= dt < float("inf")):
                 raise InvalidInput(f"dt is {dt!r}; it must be a number of seconds, at least 0")
-            self._number += 1
-            report = tick(self._context, list(self._states.values()), self._number, float(dt))
-            self._rollouts.after_tick(report, float(dt))
+            with put_off():
+                self._number += 1
+                report = tick(self._context, list(self._states.values()), self._number, float(dt))
+                self._rollouts.after_tick(report, float(dt))
             return report
 
     def close(self) -> None:
@@ -520,6 +521,7 @@ class MultiVersionEngine:
             unloading.unload(self._context, self._state(module), self._state(module).resolve(str(version)))
 
         return Calls(
+            self._states.get,
             state,
             lambda module, version, path, config: self._load(module, version, path, config, None).version,
             unload,

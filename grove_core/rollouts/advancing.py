@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.errors import GroveError
@@ -10,7 +10,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, TickReport
 from grove_core.base.rollouts import RolloutAction, RolloutState
 from grove_core.parts.plans import Gate, OnFailure, Step, Wait, Weigh
-from grove_core.rollouts.course import Course, States
+from grove_core.rollouts.course import Course
 from grove_core.rollouts.judged import ask, worst
 from grove_core.rollouts.rollout import Member, Rollout
 from grove_core.runtime.context import Context
@@ -20,18 +20,28 @@ SLACK = 1e-6
 """Seconds by which sums of many dts may fall short of what they are."""
 
 
-def advance(context: Context, course: Course, states: States, rollout: Rollout, report: TickReport, dt: float) -> None:
+def advance(
+    context: Context,
+    course: Course,
+    there: Callable[[str], ModuleState | None],
+    rollout: Rollout,
+    report: TickReport,
+    dt: float,
+) -> None:
     """Take one rollout on after a tick. What it cannot do makes it pause."""
     now = context.clock.now()
     elapsed, rollout.seen_at = now - rollout.seen_at, now
     try:
-        found = {member.module: states(member.module) for member in rollout.members}
+        found: list[tuple[Member, ModuleState]] = []
         for member in rollout.members:
-            if reason := _lost(found[member.module], member, report.faults):
+            state = there(member.module)
+            if state is None or _is_lost(state, member):
+                reason = _why_lost(member, report.faults)
                 course.end(rollout, RolloutAction.FAIL, reason, EventKind.ROLLOUT_FAILED)
                 return
-            _follow(context, course, rollout, found[member.module], member)
-        if any(state.condition is Condition.PAUSED for state in found.values()):
+            _follow(course, rollout, state, member)
+            found.append((member, state))
+        if any(state.condition is Condition.PAUSED for _, state in found):
             return  # nothing is ticked, so nothing can be told
         _judge(context, rollout, found, report.number, dt)
         _go_on(course, rollout, elapsed)
@@ -41,17 +51,20 @@ def advance(context: Context, course: Course, states: States, rollout: Rollout, 
             course.tell(rollout, EventKind.ROLLOUT_PAUSED)
 
 
-def _lost(state: ModuleState, member: Member, faults: Sequence[Fault]) -> str | None:
-    """Return why a canary is none any more, or None."""
-    if member.canary in state.versions and member.canary not in state.quarantined:
-        return None
-    fault = next((each for each in faults if each.version == member.canary and each.module == member.module), None)
-    if fault is not None:
-        return f"{member.module}@{member.canary}: {fault.message}"
-    return f"{member.module}@{member.canary} was rolled back or unloaded"
+def _is_lost(state: ModuleState, member: Member) -> bool:
+    return member.canary not in state.versions or member.canary in state.quarantined
 
 
-def _follow(context: Context, course: Course, rollout: Rollout, state: ModuleState, member: Member) -> None:
+def _why_lost(member: Member, faults: Sequence[Fault]) -> str:
+    """Say what ended a canary: a fault of this tick, or somebody."""
+    canary = f"{member.module}@{member.canary}"
+    for fault in faults:
+        if (fault.module, fault.version) == (member.module, member.canary):
+            return f"{canary}: {fault.message}"
+    return f"{canary} was rolled back or unloaded"
+
+
+def _follow(course: Course, rollout: Rollout, state: ModuleState, member: Member) -> None:
     """Hold a canary against what is stable now: stable itself may have failed, and another taken over."""
     stable = state.stable
     if stable is not None and stable not in {member.stable, member.canary}:
@@ -71,12 +84,14 @@ def _is_stale(state: ModuleState, member: Member) -> bool:
     )
 
 
-def _judge(context: Context, rollout: Rollout, states: dict[str, ModuleState], number: int, dt: float) -> None:
-    for member in rollout.members:
+def _judge(
+    context: Context, rollout: Rollout, found: Sequence[tuple[Member, ModuleState]], number: int, dt: float
+) -> None:
+    for member, state in found:
         if member.counting is not None:
             member.counting.count(number, dt)
             member.judgements = ask(context, rollout.judges, member.counting.comparison())
-            states[member.module].judgements = member.judgements
+            state.judgements = member.judgements
 
 
 def _go_on(course: Course, rollout: Rollout, elapsed: float) -> None:

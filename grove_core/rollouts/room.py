@@ -223,11 +223,10 @@ class Rollouts:
             return [self._status(each) for each in every]
 
     def after_tick(self, report: TickReport, dt: float) -> None:
-        """Take every rollout on; called by the engine, in its turn, after each tick."""
+        """Take every rollout on; called by the engine, in its turn and with signals put off, after each tick."""
         for rollout in self._rollouts:
             if rollout.active:
-                with put_off():
-                    advance(self._context, self._course, self._calls.state, rollout, report, dt)
+                advance(self._context, self._course, self._calls.there, rollout, report, dt)
 
     def refuse_split(self, module: str) -> None:
         """Raise `RolloutActive` where a rollout owns a module's split; called by the engine, in its turn."""

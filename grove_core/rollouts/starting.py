@@ -25,8 +25,10 @@ from grove_core.runtime.state import ModuleState
 class Calls:
     """What rollouts need of their engine, in a turn that they took."""
 
+    there: Callable[[str], ModuleState | None]
+    """Gives a module by its name, if it has a version."""
     state: Callable[[str], ModuleState]
-    """Gives a module by its name, what is known of the ways between its versions complete."""
+    """Gives a module by its name, what is known of the ways between its versions complete; raises `UnknownModule`."""
     load: Callable[[str, Requirement, str | None, Mapping[str, Any] | None], Version]
     """Loads a version."""
     unload: Callable[[str, Version], None]

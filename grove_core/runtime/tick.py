@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.base.events import EventKind
-from grove_core.base.interrupts import put_off
 from grove_core.base.records import Stage, TickReport
 from grove_core.runtime import breaker
 from grove_core.runtime.asks import Ask, Problem, gather, send
@@ -26,14 +25,9 @@ from grove_core.runtime.state import Condition, ModuleState
 def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
     """Advance every module by `dt` seconds. A fault of a version is handled here, and never raised.
 
-    Signals that the program handles come after it: workers that were told to work must be waited for in any case.
-    What else is raised within, such as a MemoryError, leaves no part of the tick.
+    To be called with signals put off: workers that were told to work must be waited for in any case. What else is
+    raised within, such as a MemoryError, leaves no part of the tick.
     """
-    with put_off():
-        return _tick(context, states, number, dt)
-
-
-def _tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
     began = time.perf_counter()
     for state in states:
         if settle(state):
