@@ -72,6 +72,12 @@ class Histogram:
         rank = min(int(upto[-1]) - 1, math.floor(quantile * int(upto[-1])))
         return _middle(int(np.searchsorted(upto, rank, side="right")))
 
+    @property
+    def mean(self) -> float | None:
+        """The mean of all values, to within 1% where all are of one sign; None of none."""
+        total = self.total
+        return float(self.counts @ _MIDDLES) / total if total else None
+
     def filled(self) -> Iterator[tuple[float, int]]:
         """Yield the middle and the count of each bucket that has values, the lowest first."""
         for bucket in np.flatnonzero(self.counts):
@@ -99,3 +105,6 @@ def _middle(bucket: int) -> float:
         return 0.0
     place = abs(bucket - SIDE) - 1
     return math.copysign(LEAST * RATIO ** (place + 0.5), bucket - SIDE)
+
+
+_MIDDLES = np.array([_middle(bucket) for bucket in range(2 * SIDE + 1)])

@@ -47,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holds: tuple[str, ...] = ("stable",)
     validators: tuple[Choice, ...] = ()
     """Asked in this order whether what a version wrote may be committed."""
+    judges: tuple[Choice, ...] = (Choice("evidence"),)
+    """What a rollout asks about its canary, unless its plan lists others; the worst verdict counts."""
     memory: MemoryKind = MemoryKind.MEMFD
     """What columns lie in: `memfd`, or `file` where the system has none."""
     tick_deadline_ms: float = 250.0
