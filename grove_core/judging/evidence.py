@@ -8,11 +8,13 @@ canary, so the e-value is
 
     e = B(a + s, b + k - s) / B(a, b) / exp(log_chance)
 
-(Lindon and Malek, "Anytime-valid inference for multinomial count data", 2022, arXiv 2205.14762). If both fail
-alike it is a martingale (and falls once one side has nobody left to fail): the probability that it ever reaches 1 / alpha
-is alpha at most (Ville's inequality), so it may be looked at as often as one likes. Several failures in one tick are drawn as by a hypergeometric distribution, where w * w * ...
-counts them as by a binomial one; that is the more spread (Hoeffding, 1963), and e is convex in the count, so that e is
-too small there if anything.
+(Lindon and Malek, "Anytime-valid inference for multinomial count data", 2022, arXiv 2011.03567; for deployments:
+Lindon, Sanden and Shirikian, "Rapid regression detection in software deployments through sequential testing", 2022,
+arXiv 2205.14762). If both fail alike it is a martingale, and falls once one side has nobody left to fail: that it ever
+reaches 1 / alpha has the probability alpha at most (Ville's inequality), so it may be looked at as often as one likes.
+Several failures in one tick are drawn as by a hypergeometric distribution, where w * w * ... counts them as by a
+binomial one; that is the more spread (Hoeffding, 1963), and e is convex in the count, so that e is too small there if
+anything.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def rate_interval(failures: int, trials: int, alpha: float = ALPHA) -> Interval:
     """Return where the rate is of which so many trials failed; 0 to 1 before the first.
 
     The rates against which a beta-binomial mixture, by Jeffreys' prior, has an e-value below 1 / alpha (Robbins, 1970;
-    Lindon and Malek, 2022, arXiv 2205.14762). Trials must not depend on each other: of an entity, the first failure.
+    Lindon and Malek, 2022, arXiv 2011.03567). Trials must not depend on each other: of an entity, the first failure.
     """
     if not trials:
         return Interval(0.0, 1.0)
@@ -158,7 +158,7 @@ def _edge(histogram: Histogram, rank: int, total: int, side: int) -> float:
     """Return the outer edge, below or above, of the bucket of the value with this rank, the lowest being 1."""
     middle = histogram.quantile((rank - 0.5) / total)
     assert middle is not None
-    return middle * math.sqrt(RATIO) ** math.copysign(side, middle * side)
+    return middle * math.pow(RATIO, math.copysign(0.5, middle * side))
 
 
 def _narrowest(alpha: float) -> float:

@@ -1,6 +1,7 @@
 """Level 7: for those who write parts: each contract as a class of tests. Needs pytest and hypothesis."""
 
 from grove_core.testing.isolations import IsolationConformance
+from grove_core.testing.judges import JudgeConformance
 from grove_core.testing.migrators import MigratorConformance, endpoint
 from grove_core.testing.policies import FaultPolicyConformance, GcPolicyConformance, HoldConformance
 from grove_core.testing.routers import RouterConformance
@@ -12,6 +13,7 @@ __all__ = [
     "GcPolicyConformance",
     "HoldConformance",
     "IsolationConformance",
+    "JudgeConformance",
     "MigratorConformance",
     "RouterConformance",
     "ValidatorConformance",

@@ -27,6 +27,12 @@ def test_a_quantile_is_within_one_percent_of_a_value_at_its_rank(given_: list[fl
     assert told == pytest.approx(exact, rel=0.011)
 
 
+@given(st.lists(st.floats(LEAST, MOST / 2), min_size=1, max_size=60), st.sampled_from([-1.0, 1.0]))
+def test_a_mean_is_within_one_percent(given_: list[float], sign: float) -> None:
+    assert Histogram.of(sign * np.array(given_)).mean == pytest.approx(sign * float(np.mean(given_)), rel=0.011)
+    assert Histogram().mean is None
+
+
 @given(values, values)
 def test_what_came_since_is_what_came_since(before: list[float], after: list[float]) -> None:
     histogram = Histogram.of(before)

@@ -13,6 +13,7 @@ from grove_core.testing import (
     GcPolicyConformance,
     HoldConformance,
     IsolationConformance,
+    JudgeConformance,
     MigratorConformance,
     RouterConformance,
     ValidatorConformance,
@@ -26,6 +27,7 @@ SUITES: dict[PartKind, type[Any]] = {
     PartKind.HOLD: HoldConformance,
     PartKind.FAULT_POLICY: FaultPolicyConformance,
     PartKind.VALIDATOR: ValidatorConformance,
+    PartKind.JUDGE: JudgeConformance,
     PartKind.ISOLATION: IsolationConformance,
 }
 EXACT = {"quota"}
