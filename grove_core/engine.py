@@ -15,6 +15,7 @@ from packaging.version import Version
 
 from grove_core.author.schema import Columns, as_ids
 from grove_core.base.clock import Clock, SystemClock
+from grove_core.base.compared import VersionsCompared
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.events import Event, EventKind
 from grove_core.base.health import BreakerStatus
@@ -39,6 +40,7 @@ from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Settings
+from grove_core.rollouts.comparing import Baselines
 from grove_core.rollouts.room import Rollouts
 from grove_core.rollouts.starting import Calls
 from grove_core.runtime import breaker, keeping, loading, queries, split, unloading
@@ -99,6 +101,7 @@ class MultiVersionEngine:
         self._packages = Packages()
         self._turns = Turns()
         self._number = 0
+        self._baselines = Baselines(self._context)
         self._rollouts = Rollouts(self._context, self._turns, self._calls())
         for record in self.plugin_records:
             if record.error is not None:
@@ -424,6 +427,14 @@ class MultiVersionEngine:
         with self._turns.take("observe"):
             return observe(self._state(module), name, values, _ids(module, ids))
 
+    def compare_versions(self, module: str) -> VersionsCompared:
+        """Hold the loaded versions against stable, over the time since the split or what is loaded was last changed.
+
+        Print the answer to read it as a table; `document()` is for JSON.
+        """
+        with self._turns.take("compare_versions"):
+            return self._baselines.compare(self._state(module))
+
     def migration_history(self, module: str) -> list[MigrationRecord]:
         """Return the latest 10,000 migrations, oldest first."""
         with self._turns.take("migration_history"):
@@ -452,6 +463,8 @@ class MultiVersionEngine:
                 self._number += 1
                 report = tick(self._context, list(self._states.values()), self._number, float(dt))
                 self._rollouts.after_tick(report, float(dt))
+                for state in self._states.values():
+                    self._baselines.follow(state)
             return report
 
     def close(self) -> None:
@@ -533,6 +546,7 @@ class MultiVersionEngine:
         if not state.versions:
             state.past.close()
             self._states.pop(state.name, None)
+            self._baselines.forget(state.name)
             self._keep_packages()
 
     def _settled(self, module: str) -> ModuleState | None:
