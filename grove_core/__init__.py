@@ -16,23 +16,30 @@ from grove_core.author.world import World
 
 if TYPE_CHECKING:
     from grove_core.base.clock import Clock, ManualClock, SystemClock
+    from grove_core.base.comparison import Objective
     from grove_core.base.errors import GroveError
     from grove_core.base.kept import Since
     from grove_core.base.limits import Limits
     from grove_core.debug import DebugEngine
     from grove_core.engine import MultiVersionEngine
+    from grove_core.parts.plans import Gate, Plan, Wait, Weigh
     from grove_core.parts.settings import Settings
 
 _LATER = {
     "Clock": "grove_core.base.clock",
     "DebugEngine": "grove_core.debug",
+    "Gate": "grove_core.parts.plans",
     "GroveError": "grove_core.base.errors",
     "Limits": "grove_core.base.limits",
     "ManualClock": "grove_core.base.clock",
     "MultiVersionEngine": "grove_core.engine",
+    "Objective": "grove_core.base.comparison",
+    "Plan": "grove_core.parts.plans",
     "Settings": "grove_core.parts.settings",
     "Since": "grove_core.base.kept",
     "SystemClock": "grove_core.base.clock",
+    "Wait": "grove_core.parts.plans",
+    "Weigh": "grove_core.parts.plans",
 }
 
 __all__ = [
@@ -43,6 +50,7 @@ __all__ = [
     "DebugEngine",
     "Drop",
     "Entities",
+    "Gate",
     "GroveError",
     "Lens",
     "Limits",
@@ -50,6 +58,8 @@ __all__ = [
     "Map",
     "Module",
     "MultiVersionEngine",
+    "Objective",
+    "Plan",
     "Recode",
     "Rename",
     "Scale",
@@ -57,6 +67,8 @@ __all__ = [
     "Settings",
     "Since",
     "SystemClock",
+    "Wait",
+    "Weigh",
     "World",
 ]
 

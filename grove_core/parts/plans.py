@@ -95,39 +95,39 @@ class Plan:
         if mistakes := list(_mistakes(self)):
             raise InvalidPlan("\n".join(mistakes))
 
+    @classmethod
+    def canary(cls, weight: float = 0.1, bake_seconds: float = 30.0, **options: Any) -> Plan:
+        """Return the plan for one step: a part of the entities for some time, then all."""
+        return cls("canary", (Weigh(weight, bake_seconds),), **options)
+
+    @classmethod
+    def ramp(cls, weights: Sequence[float] = (0.05, 0.1, 0.3, 1.0), bake_seconds: float = 30.0, **options: Any) -> Plan:
+        """Return the plan for several steps: by default 5, 10, 30 and 100%."""
+        return cls("ramp", tuple(Weigh(weight, bake_seconds) for weight in weights), **options)
+
+    @classmethod
+    def rolling(cls, batches: int = 10, bake_seconds: float = 10.0, **options: Any) -> Plan:
+        """Return the plan for so many equal steps."""
+        if isinstance(batches, bool) or not isinstance(batches, int) or not 1 <= batches <= MOST_STEPS:
+            raise InvalidPlan(f"batches: must be a whole number from 1 to {MOST_STEPS}, not {brief(batches)}")
+        return cls("rolling", tuple(Weigh((n + 1) / batches, bake_seconds) for n in range(batches)), **options)
+
+    @classmethod
+    def blue_green(cls, bake_seconds: float = 30.0, **options: Any) -> Plan:
+        """Return the plan to switch all entities at once; the former version stays warm, one tick away."""
+        return cls("blue_green", (Weigh(1.0, bake_seconds),), **options)
+
     @property
     def judged(self) -> int:
         """How many comparisons it makes: over so many judges share out their probability to be wrong."""
         return max(1, sum(isinstance(step, Weigh) for step in self.steps))
 
 
-def canary(weight: float = 0.1, bake_seconds: float = 30.0, **options: Any) -> Plan:
-    """Return the plan for one step: a part of the entities for some time, then all."""
-    return Plan("canary", (Weigh(weight, bake_seconds),), **options)
-
-
-def ramp(weights: Sequence[float] = (0.05, 0.1, 0.3, 1.0), bake_seconds: float = 30.0, **options: Any) -> Plan:
-    """Return the plan for several steps: by default 5, 10, 30 and 100%."""
-    return Plan("ramp", tuple(Weigh(weight, bake_seconds) for weight in weights), **options)
-
-
-def rolling(batches: int = 10, bake_seconds: float = 10.0, **options: Any) -> Plan:
-    """Return the plan for so many equal steps."""
-    if not isinstance(batches, int) or not 1 <= batches <= MOST_STEPS:
-        raise InvalidPlan(f"batches: must be a whole number from 1 to {MOST_STEPS}, not {brief(batches)}")
-    return Plan("rolling", tuple(Weigh((n + 1) / batches, bake_seconds) for n in range(batches)), **options)
-
-
-def blue_green(bake_seconds: float = 30.0, **options: Any) -> Plan:
-    """Return the plan to switch all entities at once; the former version stays warm, one tick away."""
-    return Plan("blue_green", (Weigh(1.0, bake_seconds),), **options)
-
-
 READY: Mapping[str, Callable[..., Plan]] = {
-    "canary": canary,
-    "ramp": ramp,
-    "rolling": rolling,
-    "blue_green": blue_green,
+    "canary": Plan.canary,
+    "ramp": Plan.ramp,
+    "rolling": Plan.rolling,
+    "blue_green": Plan.blue_green,
 }
 """The ready-made plans."""
 

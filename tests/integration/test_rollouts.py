@@ -24,7 +24,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.rollouts import RolloutAction, RolloutState
 from grove_core.parts.choice import Choice
 from grove_core.parts.hookspecs import hookimpl
-from grove_core.parts.plans import Gate, OnFailure, Plan, Wait, Weigh, blue_green, canary, ramp, rolling
+from grove_core.parts.plans import Gate, OnFailure, Plan, Wait, Weigh
 
 from .conftest import PATIENT, OpenEngine, kill
 from .rolling import BAD, GOOD, ONE, SLOW, THREE, TWO, counts, populate, run, split, state, told
@@ -114,7 +114,7 @@ def test_a_bad_canary_goes_back_by_itself_and_stays_away(open_engine: OpenEngine
 def test_a_slow_canary_goes_back(open_engine: OpenEngine) -> None:
     engine, clock = opened(open_engine, {"1.0.0": GOOD, "2.0.0": SLOW})
     populate(engine)
-    engine.rollouts.start(MODULE, 2, canary(tick_ms=3.0, bake_seconds=60.0))
+    engine.rollouts.start(MODULE, 2, Plan.canary(tick_ms=3.0, bake_seconds=60.0))
     run(engine, clock, 60, until=lambda: state(engine) is not RolloutState.RUNNING)
     assert state(engine) is RolloutState.FAILED, str(engine.rollouts.status(MODULE))
     assert counts(engine) == {1: 1000, 2: 0}
@@ -139,7 +139,7 @@ def test_without_data_it_pauses_and_goes_on_once_there_are_some(open_engine: Ope
 def test_every_step_of_a_ramp_is_met_exactly(open_engine: OpenEngine) -> None:
     engine, clock = opened(open_engine, FAIR)
     populate(engine)
-    engine.rollouts.start(MODULE, 2, ramp(bake_seconds=5.0))
+    engine.rollouts.start(MODULE, 2, Plan.ramp(bake_seconds=5.0))
     seen = [counts(engine)[2]]
     while engine.rollouts.status(MODULE).state is RolloutState.RUNNING:
         run(engine, clock, 0.1)
@@ -156,7 +156,7 @@ def test_what_fails_only_with_all_entities_goes_back_from_there(open_engine: Ope
     source = BAD.replace("e.fail(", "len(e) > 500 and e.fail(")
     engine, clock = opened(open_engine, {"1.0.0": GOOD, "2.0.0": source})
     populate(engine)
-    engine.rollouts.start(MODULE, 2, ramp((0.3, 1.0), bake_seconds=5.0))
+    engine.rollouts.start(MODULE, 2, Plan.ramp((0.3, 1.0), bake_seconds=5.0))
     run(engine, clock, 20, until=lambda: state(engine) is not RolloutState.RUNNING)
     assert state(engine) is RolloutState.FAILED
     assert engine.rollouts.status(MODULE).step == 2
@@ -168,7 +168,7 @@ def test_blue_and_green_switch_in_one_tick_and_back(open_engine: OpenEngine) -> 
     populate(engine)
     engine.enable_auto_gc(MODULE, 1.0)
     before = engine.entities(MODULE)
-    engine.rollouts.start(MODULE, 2, blue_green(bake_seconds=5.0))
+    engine.rollouts.start(MODULE, 2, Plan.blue_green(bake_seconds=5.0))
     assert counts(engine) == {1: 0, 2: 1000}
     run(engine, clock, 6)
     assert (state(engine), counts(engine)) == (RolloutState.PROMOTED, {1: 0, 2: 1000})
@@ -187,7 +187,7 @@ def test_what_was_stable_is_collected_once_it_has_been_warm_long_enough(open_eng
     engine, clock = opened(open_engine, FAIR)
     populate(engine, 100)
     engine.enable_auto_gc(MODULE, 1.0)
-    engine.rollouts.start(MODULE, 2, canary(bake_seconds=2.0, warm_seconds=5.0))
+    engine.rollouts.start(MODULE, 2, Plan.canary(bake_seconds=2.0, warm_seconds=5.0))
     run(engine, clock, 2.2)
     assert state(engine) is RolloutState.PROMOTED
     run(engine, clock, 4)
@@ -263,7 +263,7 @@ def test_a_gate_that_nobody_opens_ends_it(open_engine: OpenEngine) -> None:
 def test_promotion_by_a_step_and_fully(open_engine: OpenEngine) -> None:
     engine, _ = opened(open_engine, UNFAIR)
     populate(engine, 100)
-    engine.rollouts.start(MODULE, 2, ramp())
+    engine.rollouts.start(MODULE, 2, Plan.ramp())
     assert engine.rollouts.promote_step(MODULE).step == 2
     assert split(engine) == {1: 0.9, 2: 0.1}
     assert engine.rollouts.promote(MODULE).state is RolloutState.PROMOTED
@@ -320,7 +320,7 @@ def test_what_was_stable_lately_returns_without_steps(open_engine: OpenEngine) -
     status = engine.rollouts.start(MODULE, 1)
     assert (status.state, split(engine)) == (RolloutState.PROMOTED, {1: 1.0})
     assert "rollback window of 3600 s" in status.reason
-    status = engine.rollouts.start(MODULE, 2, canary(rollback_window_seconds=0.0))
+    status = engine.rollouts.start(MODULE, 2, Plan.canary(rollback_window_seconds=0.0))
     clock.advance(1)
     engine.rollouts.abort(MODULE)
     engine.rollouts.retry(MODULE)
@@ -330,7 +330,7 @@ def test_what_was_stable_lately_returns_without_steps(open_engine: OpenEngine) -
 def test_while_it_lasts_nobody_else_splits(open_engine: OpenEngine) -> None:
     engine, _ = opened(open_engine, {**FAIR, "3.0.0": GOOD})
     populate(engine, 100)
-    engine.rollouts.start(MODULE, 2, blue_green())
+    engine.rollouts.start(MODULE, 2, Plan.blue_green())
     for call in (
         lambda: engine.set_traffic_split(MODULE, {1: 1.0}),
         lambda: engine.migrate_state(MODULE, 2, 1),
@@ -394,7 +394,7 @@ def test_stable_that_is_restarted_is_no_reason_to_stop(open_engine: OpenEngine) 
 def test_of_several_judges_the_worst_counts(open_engine: OpenEngine, verdict: Choice) -> None:
     engine, clock = opened(open_engine, FAIR)
     populate(engine, 100)
-    engine.rollouts.start(MODULE, 2, canary(bake_seconds=1.0, judges=(Choice("evidence"), verdict)))
+    engine.rollouts.start(MODULE, 2, Plan.canary(bake_seconds=1.0, judges=(Choice("evidence"), verdict)))
     run(engine, clock, 1.5)
     assert state(engine) is (RolloutState.FAILED if verdict is FAILS else RolloutState.PAUSED)
     assert "as ever" in engine.rollouts.status(MODULE).reason
@@ -403,7 +403,7 @@ def test_of_several_judges_the_worst_counts(open_engine: OpenEngine, verdict: Ch
 def test_a_plan_that_pauses_on_failure(open_engine: OpenEngine) -> None:
     engine, clock = opened(open_engine, FAIR)
     populate(engine, 100)
-    plan = canary(bake_seconds=1.0, judges=(FAILS,), on_failure=OnFailure.PAUSE)
+    plan = Plan.canary(bake_seconds=1.0, judges=(FAILS,), on_failure=OnFailure.PAUSE)
     engine.rollouts.start(MODULE, 2, plan)
     run(engine, clock, 5)
     assert (state(engine), split(engine)) == (RolloutState.PAUSED, {1: 0.9, 2: 0.1})
@@ -418,7 +418,7 @@ def test_a_plan_that_pauses_on_failure(open_engine: OpenEngine) -> None:
 def test_a_judge_that_fails_cannot_tell_and_is_reported_once(open_engine: OpenEngine, judge: str) -> None:
     engine, clock = opened(open_engine, FAIR, judges=(Choice(judge),))
     populate(engine, 100)
-    engine.rollouts.start(MODULE, 2, canary(bake_seconds=1.0))
+    engine.rollouts.start(MODULE, 2, Plan.canary(bake_seconds=1.0))
     run(engine, clock, 2)
     assert state(engine) is RolloutState.PAUSED
     (event,) = told(engine, EventKind.PLUGIN_FAILED)
@@ -428,7 +428,7 @@ def test_a_judge_that_fails_cannot_tell_and_is_reported_once(open_engine: OpenEn
 def test_an_observed_value_is_judged_as_errors_are(open_engine: OpenEngine) -> None:
     engine, clock = opened(open_engine, FAIR)
     populate(engine)
-    engine.rollouts.start(MODULE, 2, canary(0.2, objectives=(Objective("fun", at_least=3.0),)))
+    engine.rollouts.start(MODULE, 2, Plan.canary(0.2, objectives=(Objective("fun", at_least=3.0),)))
     run(engine, clock, 1)
     ids = np.arange(1000)
     fun = np.array([5.0 if version == ONE else 1.0 for version in engine.locate(MODULE, ids)])
@@ -451,7 +451,7 @@ def test_a_start_that_fails_leaves_nothing(open_engine: OpenEngine) -> None:
         (9, None, Exception),
         (1, None, Refused),
         (2, "nope", InvalidPlan),
-        (2, canary(judges=(Choice("nope"),)), UnknownPart),
+        (2, Plan.canary(judges=(Choice("nope"),)), UnknownPart),
     ):
         with pytest.raises(error):
             engine.rollouts.start(MODULE, version, plan)
@@ -467,7 +467,7 @@ def test_a_group_is_promoted_together_or_not_at_all(open_engine: OpenEngine, pac
     engine = open_engine(FAIR, settings=PATIENT, clock=clock, plugins=(others,))
     populate(engine)
     populate(engine, 500, "other")
-    engine.rollouts.start_group({MODULE: 2, "other": 3}, ramp())
+    engine.rollouts.start_group({MODULE: 2, "other": 3}, Plan.ramp())
     assert (counts(engine), counts(engine, "other")) == ({1: 950, 2: 50}, {1: 475, 3: 25})
     run(engine, clock, 40, until=lambda: state(engine) is not RolloutState.RUNNING)
     assert state(engine) is state(engine, "other") is RolloutState.FAILED
@@ -475,7 +475,7 @@ def test_a_group_is_promoted_together_or_not_at_all(open_engine: OpenEngine, pac
     for module, version in ((MODULE, 2), ("other", 3)):
         engine.unload_module_version(module, version)
         engine.load_module_version(module, 2)
-    engine.rollouts.start_group({MODULE: 2, "other": 2}, rolling(2, bake_seconds=2.0))
+    engine.rollouts.start_group({MODULE: 2, "other": 2}, Plan.rolling(2, bake_seconds=2.0))
     run(engine, clock, 10, until=lambda: state(engine) is not RolloutState.RUNNING)
     assert state(engine, "other") is RolloutState.PROMOTED
     assert (counts(engine), counts(engine, "other")) == ({1: 0, 2: 1000}, {1: 0, 2: 500})

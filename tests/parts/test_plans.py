@@ -14,7 +14,7 @@ from grove_core.base.comparison import Objective
 from grove_core.base.errors import InvalidPlan, SettingsError
 from grove_core.parts.choice import Choice
 from grove_core.parts.plan_tables import plans_of
-from grove_core.parts.plans import READY, Gate, OnFailure, Plan, Wait, Weigh, blue_green, canary, ramp, rolling
+from grove_core.parts.plans import READY, Gate, OnFailure, Plan, Wait, Weigh
 
 TABLES = """
 [rollouts.careful]
@@ -58,11 +58,11 @@ def test_a_plan_is_read_from_a_table() -> None:
 
 
 def test_the_ready_made_plans() -> None:
-    assert canary().steps == (Weigh(0.1, 30),)
-    assert [step.weight for step in ramp().steps if isinstance(step, Weigh)] == [0.05, 0.1, 0.3, 1.0]
-    assert [step.weight for step in rolling(4).steps if isinstance(step, Weigh)] == [0.25, 0.5, 0.75, 1.0]
-    assert blue_green(5).steps == (Weigh(1.0, 5),)
-    assert rolling(3).judged == 3
+    assert Plan.canary().steps == (Weigh(0.1, 30),)
+    assert [step.weight for step in Plan.ramp().steps if isinstance(step, Weigh)] == [0.05, 0.1, 0.3, 1.0]
+    assert [step.weight for step in Plan.rolling(4).steps if isinstance(step, Weigh)] == [0.25, 0.5, 0.75, 1.0]
+    assert Plan.blue_green(5).steps == (Weigh(1.0, 5),)
+    assert Plan.rolling(3).judged == 3
 
 
 def test_every_mistake_is_said_at_once_with_its_path() -> None:
@@ -128,10 +128,10 @@ def test_every_mistake_is_said_at_once_with_its_path() -> None:
         (lambda: Plan("p", (Weigh(True),)), "steps[0].weight"),
         (lambda: Plan("p", (Weigh(0.5), Weigh(0.4))), "steps[1].weight"),
         (lambda: Plan("p", ("10%",)), "steps[0]"),  # type: ignore[arg-type]
-        (lambda: canary(tick_ms=0), "tick_ms"),
-        (lambda: canary(judges=("evidence",)), "judges[0]"),
-        (lambda: canary(progress_deadline_seconds=0), "progress_deadline_seconds"),
-        (lambda: canary(objectives=tuple(Objective(f"v{n}", 1) for n in range(8))), "objectives"),
+        (lambda: Plan.canary(tick_ms=0), "tick_ms"),
+        (lambda: Plan.canary(judges=("evidence",)), "judges[0]"),
+        (lambda: Plan.canary(progress_deadline_seconds=0), "progress_deadline_seconds"),
+        (lambda: Plan.canary(objectives=tuple(Objective(f"v{n}", 1) for n in range(8))), "objectives"),
     ],
 )
 def test_a_plan_made_by_hand_is_held_to_the_same(make: Any, path: str) -> None:
@@ -151,7 +151,7 @@ def test_settings_have_plans_and_the_one_that_is_taken_without_a_name(tmp_path: 
     file.write_text("[grove.rollouts.a]\nsteps = [{weight = 2}]\n", "utf-8")
     with pytest.raises(SettingsError, match=r"grove.toml: rollouts.a.steps\[0\].weight: must be above 0"):
         Settings.read(file)
-    assert Settings(rollouts={"mine": canary(0.2)}).plans["mine"].steps == (Weigh(0.2, 30.0),)
+    assert Settings(rollouts={"mine": Plan.canary(0.2)}).plans["mine"].steps == (Weigh(0.2, 30.0),)
 
 
 leaves = st.one_of(
