@@ -6,16 +6,21 @@ import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from grove_core import MultiVersionEngine, Settings
+from grove_core import MultiVersionEngine, Plan, Settings
+from grove_core.base.rollouts import RolloutState
+from grove_core.parts.plans import READY
 from grove_core.parts.plugins import PartKind
+from grove_core.rollouts.room import Rollouts
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / "docs" / "guide.md").read_text("utf-8")
+ROLLOUTS = (ROOT / "docs" / "rollouts.md").read_text("utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -67,6 +72,23 @@ def test_the_guide_s_settings_are_settings(tmp_path: Path) -> None:
 def test_the_guide_names_every_call_of_the_engine() -> None:
     calls = {name for name, each in vars(MultiVersionEngine).items() if callable(each) and not name.startswith("_")}
     assert {call for call in calls - {"close", "versions"} if f"`{call}" not in GUIDE} == set()
+
+
+@pytest.mark.needs(1, 2)
+def test_the_page_on_rollouts_runs_and_names_every_call_state_and_option(tmp_path: Path) -> None:
+    (program,) = blocks(ROLLOUTS, "python")
+    runs(program)
+    calls = {name for name in vars(Rollouts) if not name.startswith(("_", "refuse", "rolled", "after"))}
+    assert {call for call in calls if f"`{call}" not in ROLLOUTS} == set()
+    assert {state for state in RolloutState if f"`{state}`" not in ROLLOUTS} == set()
+    options = {field.name for field in fields(Plan)} - {"name", "steps"}
+    assert {option for option in options if f"| `{option}` |" not in ROLLOUTS} == set()
+    assert {name for name in READY if f"| `{name}`" not in ROLLOUTS} == set()
+    for example in blocks(ROLLOUTS, "toml"):
+        (tmp_path / "grove.toml").write_text(example)
+        settings = Settings.read(tmp_path / "grove.toml")
+        assert settings.rollout == "careful"
+        assert len(settings.plans["slow"].steps) == 4
 
 
 def test_every_kind_of_part_is_chosen_by_a_setting() -> None:

@@ -45,7 +45,7 @@ def advance(
             return  # nothing is ticked, so nothing can be told
         _judge(context, rollout, found, report.number, dt)
         _go_on(course, rollout, elapsed)
-    except GroveError as error:
+    except (GroveError, MemoryError) as error:  # the tick is done, and told of as such
         if rollout.active and rollout.state is not RolloutState.PAUSED:
             rollout.go(RolloutAction.PAUSE, f"it could not go on: {error}")
             course.tell(rollout, EventKind.ROLLOUT_PAUSED)

@@ -10,7 +10,7 @@ compute from it no larger in the mean (Hoeffding 1963: sampling without replacem
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from grove_core.base.comparison import ERRORS, TICKS, Comparison, Contest, Objective
 from grove_core.runtime import watch
@@ -36,6 +36,20 @@ class Tally:
         )
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What a comparison counts."""
+
+    objectives: tuple[Objective, ...]
+    """Of observed values."""
+    tick_ms: float | None
+    """A tick that takes longer is late; None: longer than its dt."""
+    parts: int
+    """How many comparisons the rollout makes."""
+    alone: bool
+    """Whether stable has no part in it."""
+
+
 class Counting:
     """Counts what befalls a canary and stable, from now on.
 
@@ -44,30 +58,18 @@ class Counting:
         state: the module.
         canary: on trial.
         stable: what it is held against.
-        objectives: of observed values.
-        tick_ms: a tick that takes longer is late; None: longer than its dt.
-        parts: how many comparisons the rollout makes.
+        terms: what is counted.
     """
 
     def __init__(
-        self,
-        context: Context,
-        state: ModuleState,
-        canary: LoadedVersion,
-        stable: LoadedVersion,
-        objectives: Sequence[Objective],
-        tick_ms: float | None,
-        parts: int,
+        self, context: Context, state: ModuleState, canary: LoadedVersion, stable: LoadedVersion, terms: Terms
     ) -> None:
-        self._context, self._module = context, state.name
+        self._context, self._module, self._terms = context, state.name, terms
         self.canary, self.stable = canary, stable
-        self._tick_ms, self._parts = tick_ms, parts
         self._began = context.clock.now()
         self._since = snapshot(canary), snapshot(stable)
-        self._watch = watch.begin(state, objectives)
-        self._alone = stable.count == 0
-        """Whether there is nobody to hold it against."""
-        self._tallies = {name: Tally() for name in (ERRORS, TICKS, *(each.name for each in objectives))}
+        self._tallies = {name: Tally() for name in (ERRORS, TICKS, *(each.name for each in terms.objectives))}
+        self._watch = watch.begin(state, terms.objectives)
 
     def count(self, number: int, dt: float) -> None:
         """Count what came since the last time.
@@ -79,13 +81,13 @@ class Counting:
         mine, theirs = self._watch.take(self.canary), self._watch.take(self.stable)
         for name in mine:
             self._count_firsts(name, mine[name], theirs[name])
-        self._count_tick(number, dt * 1000 if self._tick_ms is None else self._tick_ms)
+        self._count_tick(number, dt * 1000 if self._terms.tick_ms is None else self._terms.tick_ms)
 
     def _count_firsts(self, name: str, mine: Firsts, theirs: Firsts) -> None:
         tally = self._tallies[name]
         tally.canary_trials += mine.trials
         tally.canary_failures += mine.failures
-        if self._alone:
+        if self._terms.alone:
             return
         tally.stable_trials += theirs.trials
         tally.stable_failures += theirs.failures
@@ -102,7 +104,7 @@ class Counting:
         if mine is None or mine.tick != number:
             return
         late = mine.ms is None or mine.ms > limit_ms
-        if self._alone:
+        if self._terms.alone:
             tally.canary_trials += 1
             tally.canary_failures += late
         elif theirs is not None and theirs.tick == number:
@@ -122,7 +124,7 @@ class Counting:
             observed_since(self._context, self.stable, self._since[1]),
             self._context.clock.now() - self._began,
             {name: tally.contest() for name, tally in self._tallies.items()},
-            self._parts,
+            self._terms.parts,
         )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from grove_core.base.errors import GroveError, WrongTransition
+from grove_core.base.errors import GroveError, UnknownModule, WrongTransition
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.rollouts import RolloutAction, RolloutState
 from grove_core.parts.plans import Gate, Step, Wait, Weigh
-from grove_core.rollouts.counting import Counting
+from grove_core.rollouts.counting import Counting, Terms
 from grove_core.rollouts.rollout import Member, Rollout
 from grove_core.rollouts.weighing import send_back, weigh
 from grove_core.runtime import watch
@@ -76,9 +76,10 @@ class Course:
             return
         step = steps[index]
         if isinstance(step, Weigh):
+            countings = [self._counting(rollout, member, step.weight) for member in rollout.members]
             weigh(self._context, self._states, rollout.members, step.weight)
-            for member in rollout.members:
-                self.compare(rollout, member)
+            for member, counting in zip(rollout.members, countings, strict=True):
+                member.counting, member.judgements = counting, {}
         rollout.step, rollout.step_seconds, rollout.idle_seconds = index, 0.0, 0.0
         rollout.told_to_fail = rollout.bake_anew = False
         rollout.go(action, f"{reason}: {step}")
@@ -115,12 +116,20 @@ class Course:
 
     def compare(self, rollout: Rollout, member: Member) -> None:
         """Begin to compare one canary with stable anew."""
-        state = self._states(member.module)
+        weight = self._states(member.module).weights.get(member.canary, 0.0)
+        member.counting, member.judgements = self._counting(rollout, member, weight), {}
+
+    def _counting(self, rollout: Rollout, member: Member, weight: float) -> Counting:
+        """Make what counts from now on; with all weight in the canary there is nothing to hold it against."""
+        state, plan = self._states(member.module), rollout.plan
         canary, stable = state.versions[member.canary], state.versions[member.stable]
-        plan = rollout.plan
-        member.judgements = {}
-        member.counting = Counting(self._context, state, canary, stable, plan.objectives, plan.tick_ms, plan.judged)
-        state.judgements = {}
+        return Counting(
+            self._context,
+            state,
+            canary,
+            stable,
+            Terms(plan.objectives, plan.tick_ms, plan.judged, alone=weight >= 1),
+        )
 
     @put_off()
     def promote(self, rollout: Rollout, reason: str) -> None:
@@ -140,21 +149,32 @@ class Course:
     ) -> None:
         """Send every entity of the canaries back, for good: it failed, was aborted or is undone.
 
-        A module of it that cannot go back keeps its entities where they are, and that is told with the event; so does
-        one that is spared, because somebody moved them already.
+        A module of a group that cannot go back keeps its entities where they are, and that is told with the event; so
+        does one that is spared, because somebody moved them already.
 
         Raises:
-            WrongTransition: it is where it was.
+            WrongTransition, GroveError: it is where it was; none can go back.
         """
         rollout.after(action)
-        moved, trouble = 0, []
-        for member in (each for each in rollout.members if each.module != spared):
+        members = [each for each in rollout.members if each.module != spared]
+        moved, failures = 0, []
+        for member in members:
             try:
                 moved += send_back(self._context, self._states(member.module), member, reason)
-            except GroveError as error:
-                trouble.append(str(error))
-        self._end(rollout, action, reason if not trouble else f"{reason}; {'; '.join(trouble)}")
+            except Exception as error:  # whatever it was: what had been decided by then is done
+                if not self._is_back(member):
+                    failures.append(error)
+        if failures and len(failures) == len(members):
+            raise failures[0]
+        self._end(rollout, action, "; ".join([reason, *map(str, failures)]))
         self.tell(rollout, kind, entities=moved)
+
+    def _is_back(self, member: Member) -> bool:
+        """Tell whether a canary's entities were sent back, though something struck."""
+        try:
+            return member.canary in self._states(member.module).quarantined
+        except UnknownModule:
+            return True
 
     def _end(self, rollout: Rollout, action: RolloutAction, reason: str) -> None:
         rollout.ended_at = self._context.clock.now()

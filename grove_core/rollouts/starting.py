@@ -50,25 +50,23 @@ def members_of(
     Raises:
         GroveError: nothing has changed.
     """
-    loaded: list[tuple[str, Version]] = []
+    before: dict[str, set[Version]] = {}
     try:
         members = []
         for module, requirement in versions.items():
             state = calls.state(module)
             refuse_owned(rollouts, module)
+            before[module] = set(state.versions)
             version = None if path is not None else _canary(calls, state, requirement)
             if version is None or version not in state.versions:
                 version = calls.load(module, requirement if version is None else str(version), path, config)
-                loaded.append((module, version))
             stable = state.stable_version.version
             if version == stable:
                 raise Refused("it is stable already; there is nothing to roll out", module=module, version=version)
             members.append(Member(module, version, stable, others_of(state, version) or {stable: 1.0}))
         yield members
     except BaseException:
-        with put_off():
-            for module, version in reversed(loaded):
-                calls.unload(module, version)
+        _unload_new(calls, before)
         raise
 
 
@@ -79,8 +77,8 @@ def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[R
     Raises:
         GroveError: nothing has changed.
     """
-    loaded: list[tuple[str, Version]] = []
-    released: list[tuple[ModuleState, Version]] = []
+    before: dict[str, set[Version]] = {}
+    quarantined: list[tuple[ModuleState, Version]] = []
     stables = [(member, member.stable, member.others) for member in rollout.members]
     try:
         for member in rollout.members:
@@ -88,12 +86,12 @@ def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[R
             refuse_owned(rollouts, member.module)
             if state.stable_version.version == member.canary:
                 raise Refused("it is stable meanwhile", module=member.module, version=member.canary)
+            before[member.module] = set(state.versions)
+            if member.canary in state.quarantined:
+                quarantined.append((state, member.canary))
             if member.canary not in state.versions:
                 reload(context, state, member.canary)
-                loaded.append((member.module, member.canary))
-            if member.canary in state.quarantined:
-                released.append((state, member.canary))
-                release(context, state, member.canary)
+            release(context, state, member.canary)
             closed_by_hand(state, member.canary)
             member.stable = state.stable_version.version
             member.others = others_of(state, member.canary) or {member.stable: 1.0}
@@ -102,11 +100,18 @@ def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[R
         with put_off():
             for member, stable, others in stables:
                 member.stable, member.others = stable, others
-            for state, version in released:
+            for state, version in quarantined:
                 state.quarantined.add(version)
-            for module, version in reversed(loaded):
-                calls.unload(module, version)
+            _unload_new(calls, before)
         raise
+
+
+@put_off()
+def _unload_new(calls: Calls, before: Mapping[str, set[Version]]) -> None:
+    """Unload what was loaded since."""
+    for module, versions in before.items():
+        for version in set(calls.state(module).versions) - versions:
+            calls.unload(module, version)
 
 
 def refuse_owned(rollouts: Sequence[Rollout], module: str) -> None:

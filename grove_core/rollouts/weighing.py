@@ -11,6 +11,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import MoveCause
 from grove_core.rollouts.rollout import Member
 from grove_core.runtime.context import Context
+from grove_core.runtime.moves import settle
 from grove_core.runtime.rollback import go_back
 from grove_core.runtime.split import set_split
 from grove_core.runtime.state import ModuleState
@@ -30,21 +31,22 @@ def weigh(context: Context, states: States, members: Sequence[Member], weight: f
     """Give each canary a weight; the others keep their proportions. All of them, or none.
 
     Raises:
-        GroveError: one split cannot be met; those before it are as they were.
+        GroveError: one split cannot be met; all are as they were.
     """
-    done: list[tuple[ModuleState, dict[Version, float]]] = []
+    found = [(member, states(member.module)) for member in members]
+    before = [(dict(state.weights), state.stable, state.previous) for _, state in found]
     try:
-        for member in members:
-            state = states(member.module)
-            before = dict(state.weights)
+        for member, state in found:
             member.others = others_of(state, member.canary) or member.others
             wanted = shares(member, weight)
-            if wanted != {version: share for version, share in before.items() if share > 0}:
+            if wanted != {version: share for version, share in state.weights.items() if share > 0}:
                 _split(context, state, wanted)
-                done.append((state, before))
     except BaseException:
-        for state, before in reversed(done):
-            _split(context, state, before)
+        for (_, state), (weights, stable, previous) in zip(found, before, strict=True):
+            settle(state)
+            if state.weights != weights:
+                _split(context, state, weights)
+                state.stable, state.previous = stable, previous
         raise
 
 
