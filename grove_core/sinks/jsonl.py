@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,8 @@ class JsonLines:
     """Appends one JSON object a line to a file; whatever is told of is in the file a moment later.
 
     Every line is handed to the system as it comes: an engine that is killed loses none that was written. A file has
-    one engine that writes it, which holds a lock on it.
+    one engine that writes it, which holds a lock on it. What is no file on a disk, such as /dev/stderr or a named pipe,
+    is neither locked nor rotated.
 
     Args:
         path: the file; its folder must be there.
@@ -39,9 +41,9 @@ class JsonLines:
         if not isinstance(keep, int) or not 1 <= keep <= 10_000:
             raise ValueError(f"keep must be from 1 to 10000, not {keep!r}")
         self._path = Path(path)
-        self._most = max_bytes
         self._keep = keep
         self._descriptor, self._size = self._opened()
+        self._most = max_bytes if self._path.is_file() else 0
 
     def event(self, event: Event) -> None:
         """Write an event."""
@@ -80,17 +82,25 @@ class JsonLines:
         """Open the file, locked; return its descriptor and size."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            size = os.fstat(descriptor).st_size
-            if size and os.pread(descriptor, 1, size - 1) != b"\n":  # who wrote it was killed, or had no room
-                size += os.write(descriptor, b"\n")
+            return descriptor, _claimed(descriptor)
         except BlockingIOError:
             os.close(descriptor)
             raise ValueError(f"{self._path} is written by another engine; give this one a path of its own") from None
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor, size
+
+
+def _claimed(descriptor: int) -> int:
+    """Lock a file, and end its last line if it has no end; return its size."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return 0
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":  # who wrote it was killed, or had no room
+        size += os.write(descriptor, b"\n")
+    return size
 
 
 def rotated(path: Path, number: int) -> Path:

@@ -101,8 +101,7 @@ def _deep(value: Any, depth: int) -> Any:
 
 
 def _key(name: Any) -> str:
-    shown = plain(name, 0)
-    return shown if isinstance(shown, str) else _text(shown)
+    return _text(name.value if isinstance(name, Enum) else name)
 
 
 def _some(values: list[Any]) -> list[Any]:
