@@ -468,7 +468,7 @@ class MultiVersionEngine:
             return report
 
     def close(self) -> None:
-        """End every worker and give back all memory. Closing twice is allowed."""
+        """End every worker, give back all memory, and have sinks write what is left. Closing twice is allowed."""
         if self._turns.closed:
             return
         with self._turns.take("close"), put_off():
@@ -478,6 +478,7 @@ class MultiVersionEngine:
             if self._own_isolation:
                 self._context.isolation.close()
             self._packages.close()
+            self._context.close_sinks()
 
     def _load(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -61,6 +62,29 @@ class EventKind(StrEnum):
     GC_DISABLED = "gc_disabled"
 
 
+TROUBLE = frozenset(
+    {
+        EventKind.LOAD_FAILED,
+        EventKind.FAULT,
+        EventKind.ROLLED_BACK,
+        EventKind.RESTARTED,
+        EventKind.PAUSED,
+        EventKind.QUARANTINED,
+        EventKind.PINS_DROPPED,
+        EventKind.ENTITIES_FAILED,
+        EventKind.CATCH_UP_SKIPPED,
+        EventKind.BAD_GENERATION,
+        EventKind.GENERATION_MISSED,
+        EventKind.MEMORY_ABANDONED,
+        EventKind.PLUGIN_FAILED,
+        EventKind.ROLLOUT_FAILED,
+        EventKind.PIN_RULE_DROPPED,
+        EventKind.EVENTS_DROPPED,
+    }
+)
+"""The kinds that are logged as warnings."""
+
+
 @dataclass(frozen=True)
 class Event:
     """One thing that happened, to a module, a version, or the engine itself."""
@@ -71,3 +95,5 @@ class Event:
     module: str | None = None
     version: Version | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    wall: float = field(default_factory=time.time, compare=False)
+    """Seconds since 1970 by the machine's clock, when it was made: what other programs know this moment as."""

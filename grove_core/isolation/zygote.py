@@ -12,6 +12,7 @@ from collections.abc import Callable
 from itertools import count
 
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
+from grove_core.base.interrupts import put_off
 from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import KILL_SECONDS, ProcessWorker
 from grove_core.isolation.interpreter import signature, start_interpreter
@@ -78,6 +79,7 @@ class Zygote:
         """Whether a worker was ordered that nobody took yet."""
         return bool(self._asked)
 
+    @put_off()  # between two lines a socket belongs to nobody
     def ask(self, after: float = 0.0) -> None:
         """Order a worker, without waiting for it; it is forked after so many seconds, or once it is taken.
 

@@ -18,7 +18,17 @@ import pluggy
 
 if TYPE_CHECKING:
     from grove_core.base.records import VersionRecord
-    from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, Judge, Migrator, Router, Sink, Validator
+    from grove_core.parts.contracts import (
+        FaultPolicy,
+        GcPolicy,
+        Hold,
+        InlineSink,
+        Judge,
+        Migrator,
+        Router,
+        Sink,
+        Validator,
+    )
 from grove_core.parts.running import Isolation
 
 PROJECT = "grove_core"
@@ -74,7 +84,7 @@ def grove_register_judges() -> Mapping[str, Callable[..., Judge]]:  # type: igno
 
 
 @hookspec
-def grove_register_sinks() -> Mapping[str, Callable[..., Sink]]:  # type: ignore[empty-body]
+def grove_register_sinks() -> Mapping[str, Callable[..., Sink | InlineSink]]:  # type: ignore[empty-body]
     """Return name -> factory of sinks. The setting `sinks` lists those in force."""
 
 

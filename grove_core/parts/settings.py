@@ -24,6 +24,7 @@ MOST: Mapping[str, int] = {
     "load_deadline_seconds": 10**6,
     "idle_deadline_seconds": 10**6,
     "max_entities": 1 << 40,
+    "sample_interval_seconds": 10**9,
 }
 """The highest values of numbers, which are above 0: eleven days are the longest that the system can wait."""
 
@@ -61,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many older states of each module are kept, besides the two that are always there."""
     generation_interval_seconds: float = 0.0
     """How far apart these are at least, by the clock; 0: one before every tick."""
+    sinks: tuple[Choice, ...] = (Choice("structlog"),)
+    """Where events and samples go, besides the engine's own memory of the latest events."""
+    sample_interval_seconds: float = 1.0
+    """How far apart samples are, by the clock; made only where a sink takes them."""
 
     rollout: str = "canary"
     """The plan of rollouts that are started without one: the name of one of `rollouts`, or of a ready-made one."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import structlog
 from packaging.version import Version
 
 from grove_core.base.clock import Clock
@@ -17,30 +18,13 @@ from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.injecting import FaultPlan
 from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
+from grove_core.runtime.sinks import Sinks, choose_sinks
 from grove_core.runtime.validators import ChosenValidator, choose_validators
 
 EVENTS = 10_000
 """How many events an engine remembers."""
 REMEMBERED_TEXT = 4096
 """The longest text that is remembered whole: a version that prints without end must not fill the engine's memory."""
-TROUBLE = frozenset(
-    {
-        EventKind.LOAD_FAILED,
-        EventKind.FAULT,
-        EventKind.ROLLED_BACK,
-        EventKind.RESTARTED,
-        EventKind.PAUSED,
-        EventKind.QUARANTINED,
-        EventKind.PINS_DROPPED,
-        EventKind.ENTITIES_FAILED,
-        EventKind.CATCH_UP_SKIPPED,
-        EventKind.BAD_GENERATION,
-        EventKind.GENERATION_MISSED,
-        EventKind.MEMORY_ABANDONED,
-        EventKind.PLUGIN_FAILED,
-    }
-)
-"""The kinds that are logged as warnings."""
 
 
 class Context:
@@ -82,9 +66,13 @@ class Context:
         """The same, where it has a say about failed entities, and has not failed itself."""
         catalogue.find(PartKind.GC_POLICY, settings.gc_policy.use)  # made once a threshold is known
         self.make_router()  # a wrong name is found now, before anything is started
-        self.isolation: Isolation = isolation or self._make(PartKind.ISOLATION, settings.isolation)
         self.events: deque[Event] = deque(maxlen=EVENTS)
-        self._log = structlog.get_logger("grove")
+        self.sinks: Sinks = choose_sinks(catalogue, settings.sinks, settings.sample_interval_seconds)
+        try:
+            self.isolation: Isolation = isolation or self._make(PartKind.ISOLATION, settings.isolation)
+        except BaseException:
+            self.close_sinks()
+            raise
 
     def make_router(self) -> Router:
         """Make the router that the settings choose, for one module."""
@@ -103,15 +91,31 @@ class Context:
         return self.catalogue.make(kind, choice.use, choice.options)
 
     def emit(self, kind: EventKind, module: str | None = None, version: Version | None = None, **details: Any) -> None:
-        """Log an event, module and version bound, and remember it; of a long text only both ends are remembered."""
+        """Remember an event, and give it to every sink; of a long text only both ends are remembered."""
+        self.tell_of_sinks()  # what was dropped came before this
+        self._take(kind, details, module, version)
+        self.tell_of_sinks()
+
+    def tell_of_sinks(self) -> None:
+        """Tell of sinks that failed or could not keep up, as events."""
+        for trouble in self.sinks.troubles():
+            self._take(trouble.kind, trouble.details)
+
+    def close_sinks(self) -> None:
+        """Have every sink write what is left, for some seconds at most; they get nothing afterwards."""
+        self.sinks.close(self.tell_of_sinks)
+
+    def _take(
+        self,
+        kind: EventKind,
+        details: Mapping[str, Any],
+        module: str | None = None,
+        version: Version | None = None,
+    ) -> None:
+        event = Event(kind, self.clock.now(), module, version, details)
         remembered = {name: _shortened(value) for name, value in details.items()}
-        self.events.append(Event(kind, self.clock.now(), module, version, remembered))
-        log = self._log
-        if module is not None:
-            log = log.bind(module=module)
-        if version is not None:
-            log = log.bind(version=str(version))
-        (log.warning if kind in TROUBLE else log.info)(kind.value, **details)
+        self.events.append(replace(event, details=remembered))
+        self.sinks.event(event)
 
 
 def _shortened(value: Any) -> Any:

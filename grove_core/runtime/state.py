@@ -198,7 +198,7 @@ class ModuleState:
         self.retries: dict[Version, Retry] = {}
         """How each of them is tried again."""
         self.judgements: Mapping[str, Judgement] = {}
-        """What judges make of its canary while a rollout lasts, by their names."""
+        """What judges make of its canary while a rollout lasts, by their names. Replaced as a whole, never changed."""
         self.past = Past()
         """Older states of it, where the settings keep some."""
         self.watch: Watch | None = None

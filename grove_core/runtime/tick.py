@@ -19,6 +19,7 @@ from grove_core.runtime.keeping import keep
 from grove_core.runtime.moves import settle
 from grove_core.runtime.restore import Recovery, contain, join, recover, take_back
 from grove_core.runtime.review import review
+from grove_core.runtime.sampling import sample
 from grove_core.runtime.state import Condition, ModuleState
 
 
@@ -58,6 +59,7 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     for state in states:
         breaker.step(context, state)
     collected = [report for state in states for report in collect(context, state)]
+    sample(context, states)
     clock.ended(Stage.COLLECT)
     return TickReport(
         number,

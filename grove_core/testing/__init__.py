@@ -5,6 +5,7 @@ from grove_core.testing.judges import JudgeConformance
 from grove_core.testing.migrators import MigratorConformance, endpoint
 from grove_core.testing.policies import FaultPolicyConformance, GcPolicyConformance, HoldConformance
 from grove_core.testing.routers import RouterConformance
+from grove_core.testing.sinks import SinkConformance
 from grove_core.testing.validators import ValidatorConformance, commit
 from grove_core.testing.versions import write_version
 
@@ -16,6 +17,7 @@ __all__ = [
     "JudgeConformance",
     "MigratorConformance",
     "RouterConformance",
+    "SinkConformance",
     "ValidatorConformance",
     "commit",
     "endpoint",

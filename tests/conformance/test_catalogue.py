@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from grove_core.testing import (
     JudgeConformance,
     MigratorConformance,
     RouterConformance,
+    SinkConformance,
     ValidatorConformance,
 )
 
@@ -28,11 +30,18 @@ SUITES: dict[PartKind, type[Any]] = {
     PartKind.FAULT_POLICY: FaultPolicyConformance,
     PartKind.VALIDATOR: ValidatorConformance,
     PartKind.JUDGE: JudgeConformance,
+    PartKind.SINK: SinkConformance,
     PartKind.ISOLATION: IsolationConformance,
 }
 EXACT = {"quota"}
-OPTIONS: dict[str, dict[str, Any]] = {"bounded_change": {"per_second": {"x": 1.0, "w": 0}}}
-"""Of the parts that cannot be made without."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "bounded_change": {"per_second": {"x": 1.0, "w": 0}},
+    "jsonl": {"path": os.devnull},
+    "prometheus": {"port": 0},
+}
+"""Of the parts that cannot be made without, or not twice at once on one machine."""
+EXTRAS = {"prometheus": "prometheus_client"}
+"""What parts need that does not come with Grove."""
 OPTIONAL = {PartKind.MIGRATOR}
 """Kinds of which there may be none."""
 
@@ -46,7 +55,13 @@ def maker(kind: PartKind, name: str) -> Callable[..., Any]:
     """Return a `make` that makes the part as the engine does, without options where it can be."""
     if kind is PartKind.GC_POLICY:
         return lambda self, threshold: CATALOGUE.make(kind, name, {"unused_threshold_seconds": threshold})
-    return lambda self: CATALOGUE.make(kind, name, OPTIONS.get(name, {}))
+
+    def make(self: Any) -> Any:
+        if name in EXTRAS:
+            pytest.importorskip(EXTRAS[name])
+        return CATALOGUE.make(kind, name, OPTIONS.get(name, {}))
+
+    return make
 
 
 def suite(kind: PartKind, name: str) -> type[Any]:

@@ -25,6 +25,7 @@ from grove_core.memory import arena
 from grove_core.parts import hookspecs
 from grove_core.parts.settings import Choice
 from grove_core.routing import builtin as routing
+from grove_core.sinks import builtin as sinks
 
 from .account import Account
 from .process import processes
@@ -65,7 +66,7 @@ def simulations() -> Iterator[None]:
     """Let schedules be run meanwhile: with one plugin manager for all, no log, and simulated processes."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    for plugin in (routing, collection, faulting, _Discovery()):
+    for plugin in (routing, collection, faulting, sinks, _Discovery()):
         manager.register(plugin)
     made, config = engines.make_plugin_manager, structlog.get_config()
     engines.make_plugin_manager = lambda plugins: (manager, [])  # type: ignore[assignment]
