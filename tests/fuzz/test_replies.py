@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
@@ -18,7 +19,8 @@ from grove_core.author.schema import ID, Column, ColumnSpec, Schema
 from grove_core.base.clock import ManualClock
 from grove_core.base.comparison import ERRORS, Objective
 from grove_core.base.errors import DependencyError, GroveError, LensError, SchemaError
-from grove_core.base.records import VersionRecord
+from grove_core.base.records import FaultKind, VersionRecord
+from grove_core.base.values import MOST
 from grove_core.base.waiting import SystemWaiting
 from grove_core.migration.graph import LensGraph
 from grove_core.migration.plan import Converted, Endpoint, Hop
@@ -269,6 +271,39 @@ def test_any_reply_is_carried_out_or_a_problem(schema: Schema, data: st.DataObje
         with no_warnings():
             observe(watch, order, judged)
         carry_out(state, order, judged)
+
+
+SIX = floats([0.5] * len(AT))
+
+
+@pytest.mark.parametrize(
+    ("observed", "words"),
+    [
+        ([Observation("a", SIX[:-8], None)], "5 values of a for 6 entities"),
+        ([Observation("a", SIX, raw([2, 3]))], "6 values of a for 2 entities"),
+        ([Observation("a", SIX[:16], raw([2, AT.stop]))], "not among its entities"),
+        ([Observation("a", SIX[:16], raw([AT.start - 1, 2]))], "not among its entities"),
+        ([Observation("a", SIX[:8], raw([ROWS]))], "not among its entities"),
+        ([Observation("a", floats([0.5, math.nan]), b"")], "a value of a is nan"),
+        ([Observation("a", floats([math.inf]), raw([2]))], "a value of a is inf"),
+        ([Observation("a", floats([-1e101]), b"")], "a value of a is -1e"),
+        ([Observation("A", SIX, None)], "cannot be called 'A'"),
+        ([Observation("a", SIX[:-1], None)], "buffer size"),
+        ([Observation("a", SIX[:8], b"1234567")], "buffer size"),
+        ([Observation(f"v{number}", SIX, None) for number in range(65)], "more than 64 names"),
+        ([Observation("a", SIX[:8], b"")] * 129, "more than 64 names"),
+        ([Observation("a", bytes(MOST * 4 + 8), b"")] * 2, f"more than {MOST} values"),
+    ],
+    ids=range(14),
+)
+def test_observed_nonsense_is_a_problem(observed: list[Observation], words: str) -> None:
+    with world(GAME) as (state, order):
+        watch = begin(state, WATCHED)
+        order.reply = Ticked(1, 0.1, observed=(Observation("a", SIX, None), *observed))
+        judged = validate(CONTEXT, order, 1, 0.1, [])
+        assert isinstance(judged, Problem) and judged.kind is FaultKind.WRONG_REPLY
+        assert words in judged.message
+        assert not order.loaded.meter.observed and watch.take(order.loaded)["a"] == (0, 0)
 
 
 def observe(watch: Watch, order: Ask, effects: Effects) -> None:
