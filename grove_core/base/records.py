@@ -294,6 +294,14 @@ class TickReport:
 
 
 @dataclass(frozen=True)
+class Average:
+    """Observed values of one name, in short."""
+
+    count: int
+    mean: float
+
+
+@dataclass(frozen=True)
 class VersionMetrics:
     """What one version did since it was loaded."""
 
@@ -315,3 +323,6 @@ class VersionMetrics:
     uptime_seconds: float
     errors: int
     """Faults, and entities the version said had failed."""
+    module: str = ""
+    observed: Mapping[str, Average] = field(default_factory=dict)
+    """What was observed of its entities, by name; see `observe`."""

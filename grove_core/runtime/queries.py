@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.author.schema import ID, Columns
-from grove_core.base.records import VersionMetrics
+from grove_core.base.records import Average, VersionMetrics
 from grove_core.migration.rows import project
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import find
@@ -63,4 +63,6 @@ def metrics(context: Context, state: ModuleState, loaded: LoadedVersion) -> Vers
         None if had.pss is None else had.total,
         context.clock.now() - loaded.loaded_at,
         meter.errors,
+        state.name,
+        {name: Average(one.count, one.total / one.count) for name, one in meter.observed.items() if one.count},
     )

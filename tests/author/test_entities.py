@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grove_core import Entities, Module, Schema
-from grove_core.base.errors import InvalidColumns, UnknownEntity
+from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownEntity
 
 SCHEMA = Schema(x="f4", n="i4", speed="f4", constant="speed")
 
@@ -164,3 +164,62 @@ def test_only_its_own_document_is_taken_over_by_default() -> None:
     assert keeper.taken is None
     assert keeper.migrate_state_from("2.0.0", {"a": 1})
     assert keeper.taken == {"a": 1}
+
+
+class Watched(Module):
+    schema = SCHEMA
+
+
+def observing() -> Watched:
+    module = Watched()
+    module.entities = made(x=[1, 2, 3])
+    return module
+
+
+def told(module: Module) -> list[tuple[str, list[float], list[int] | None]]:
+    noted = module.entities._observed
+    return [(name, values.tolist(), None if ids is None else ids.tolist()) for name, values, ids in noted]
+
+
+def test_values_are_observed_of_all_rows_of_some_or_of_none() -> None:
+    module = observing()
+    module.observe("speed", module.entities.x)
+    module.observe("speed", 7, module.entities.id)
+    module.observe("rating", [4, 5, 1], [30, 30, -20])
+    module.observe("rating", 2.5, 10)
+    module.observe("queue", 9)
+    module.observe("late", [], [])
+    assert told(module) == [
+        ("speed", [1.0, 2.0, 3.0], None),
+        ("speed", [7.0, 7.0, 7.0], None),
+        ("rating", [4.0, 5.0, 1.0], [30, 30, -20]),
+        ("rating", [2.5], [10]),
+        ("queue", [9.0], []),
+    ]
+
+
+def test_what_is_observed_is_what_it_was_then() -> None:
+    module = observing()
+    values, ids = np.array([1.0, 2.0]), np.array([10, 30])
+    module.observe("speed", values, ids)
+    values[:], ids[:] = 9, 9
+    assert told(module) == [("speed", [1.0, 2.0], [10, 30])]
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments"),
+    [
+        (InvalidInput, ("Speed", 1.0)),
+        (InvalidInput, ("speed", [1.0, 2.0])),
+        (InvalidInput, ("speed", [1.0, 2.0], [10])),
+        (InvalidInput, ("speed", np.nan)),
+        (InvalidInput, ("speed", "fast")),
+        (UnknownEntity, ("speed", [1.0, 2.0], [10, 11])),
+        (InvalidColumns, ("speed", [1.0, 2.0], [1.5, 2.5])),
+    ],
+)
+def test_what_cannot_be_observed_is_refused(error: type[Exception], arguments: tuple[Any, ...]) -> None:
+    module = observing()
+    with pytest.raises(error):
+        module.observe(*arguments)
+    assert told(module) == []

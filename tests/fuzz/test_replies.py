@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
@@ -15,8 +17,10 @@ from packaging.version import Version
 from grove_core.author.lens import Add, Cast, Drop, Lens, Recode, Rename, Scale
 from grove_core.author.schema import ID, Column, ColumnSpec, Schema
 from grove_core.base.clock import ManualClock
+from grove_core.base.comparison import ERRORS, Objective
 from grove_core.base.errors import DependencyError, GroveError, LensError, SchemaError
-from grove_core.base.records import VersionRecord
+from grove_core.base.records import FaultKind, VersionRecord
+from grove_core.base.values import MOST
 from grove_core.base.waiting import SystemWaiting
 from grove_core.migration.graph import LensGraph
 from grove_core.migration.plan import Converted, Endpoint, Hop
@@ -26,15 +30,16 @@ from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Settings
 from grove_core.routing.quota import Quota
 from grove_core.runtime.asks import Ask, Problem
-from grove_core.runtime.commit import Effects, validate
+from grove_core.runtime.commit import Effects, apply, count_observed, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import rows_of
 from grove_core.runtime.loading import _check_requirements
 from grove_core.runtime.moves import Newcomers, Transaction
 from grove_core.runtime.split import despawn, spawn
 from grove_core.runtime.state import Description, LoadedVersion, ModuleState
-from grove_core.runtime.store import Store
-from grove_core.wire.messages import PROTOCOL, Failed, Introduced, Spawned, Ticked
+from grove_core.runtime.store import FAILED, Store
+from grove_core.runtime.watch import Watch, begin
+from grove_core.wire.messages import PROTOCOL, Failed, Introduced, Observation, Spawned, Ticked
 
 from .budget import budget
 from .drawn import FLOATS, INTS, NAMES, SOUND, VERSIONS, mostly, of
@@ -188,6 +193,10 @@ def world(schema: Schema) -> Iterator[tuple[ModuleState, Ask]]:
         loaded.store.close()
 
 
+def floats(values: list[float]) -> bytes:
+    return np.array(values, "<f8").tobytes()
+
+
 def raw(ids: list[int]) -> bytes:
     return np.array(ids, "<i8").tobytes()
 
@@ -214,6 +223,23 @@ def births(draw: st.DrawFn, schema: Schema) -> Spawned:
     return Spawned(count, columns, ids)
 
 
+VALUES = st.lists(st.floats(-9, 9), max_size=4).map(floats)
+OBSERVED = st.one_of(
+    st.builds(Observation, st.sampled_from(["a", "b"]), st.just(floats([0.5] * len(AT))), st.none()),
+    st.lists(st.tuples(st.floats(-9, 9), st.sampled_from(AT)), max_size=4).map(
+        lambda pairs: Observation("a", floats([value for value, _ in pairs]), raw([row for _, row in pairs]))
+    ),
+    st.builds(Observation, st.just("b"), VALUES, st.just(b"")),
+    st.builds(
+        Observation,
+        mostly(st.sampled_from(["a", "b"]), st.text(max_size=70)),
+        VALUES | st.lists(FLOATS, max_size=4).map(floats) | st.binary(max_size=20),
+        st.none() | OWN | IDS,
+    ),
+)
+WATCHED = Objective("a", at_least=-1, at_most=1), Objective("b", at_most=0)
+
+
 @budget(200)
 @given(st.sampled_from([GAME, BARE]), st.data())
 def test_any_reply_is_carried_out_or_a_problem(schema: Schema, data: st.DataObject) -> None:
@@ -226,19 +252,82 @@ def test_any_reply_is_carried_out_or_a_problem(schema: Schema, data: st.DataObje
             st.lists(mostly(OWN, IDS), max_size=3).map(tuple),
             st.lists(st.builds(Failed, mostly(OWN, IDS), st.text(max_size=300)), max_size=3).map(tuple),
             st.none() | st.binary(max_size=9),
+            st.just(0),
+            st.lists(OBSERVED, max_size=3).map(tuple),
         )
     )
     with world(schema) as (state, order):
         order.reply = reply
+        watch = begin(state, WATCHED)
         claimed: list[Any] = []
         with no_warnings():
             judged = validate(CONTEXT, order, 1, 0.1, claimed)
         table = order.loaded.table
         assert table[ID].tolist() == list(range(ROWS)), "nothing is changed by it"
+        assert not table[FAILED].any() and not order.loaded.meter.observed
         if isinstance(judged, Problem):
             return
         assert reply.number == 1
+        with no_warnings():
+            observe(watch, order, judged)
         carry_out(state, order, judged)
+
+
+SIX = floats([0.5] * len(AT))
+
+
+@pytest.mark.parametrize(
+    ("observed", "words"),
+    [
+        ([Observation("a", SIX[:-8], None)], "5 values of a for 6 entities"),
+        ([Observation("a", SIX, raw([2, 3]))], "6 values of a for 2 entities"),
+        ([Observation("a", SIX[:16], raw([2, AT.stop]))], "not among its entities"),
+        ([Observation("a", SIX[:16], raw([AT.start - 1, 2]))], "not among its entities"),
+        ([Observation("a", SIX[:8], raw([ROWS]))], "not among its entities"),
+        ([Observation("a", floats([0.5, math.nan]), b"")], "a value of a is nan"),
+        ([Observation("a", floats([math.inf]), raw([2]))], "a value of a is inf"),
+        ([Observation("a", floats([-1e101]), b"")], "a value of a is -1e"),
+        ([Observation("A", SIX, None)], "cannot be called 'A'"),
+        ([Observation("a", SIX[:-1], None)], "buffer size"),
+        ([Observation("a", SIX[:8], b"1234567")], "buffer size"),
+        ([Observation(f"v{number}", SIX, None) for number in range(65)], "more than 64 names"),
+        ([Observation("a", SIX[:8], b"")] * 129, "more than 64 names"),
+        ([Observation("a", bytes(MOST * 4 + 8), b"")] * 2, f"more than {MOST} values"),
+    ],
+    ids=range(14),
+)
+def test_observed_nonsense_is_a_problem(observed: list[Observation], words: str) -> None:
+    with world(GAME) as (state, order):
+        watch = begin(state, WATCHED)
+        order.reply = Ticked(1, 0.1, observed=(Observation("a", SIX, None), *observed))
+        judged = validate(CONTEXT, order, 1, 0.1, [])
+        assert isinstance(judged, Problem) and judged.kind is FaultKind.WRONG_REPLY
+        assert words in judged.message
+        assert not order.loaded.meter.observed and watch.take(order.loaded)["a"] == (0, 0)
+
+
+def observe(watch: Watch, order: Ask, effects: Effects) -> None:
+    """Commit the reply, and hold what is counted against what it says."""
+    loaded, reply = order.loaded, order.reply
+    assert reply is not None
+    apply(CONTEXT, order, effects, 1)
+    count_observed(order, effects)
+    failed = set(effects.failed.tolist())
+    wholes = sum(len(one.values) // 8 for one in reply.observed if one.ids == b"")
+    of_all = sum(len(AT) - len(failed) for one in reply.observed if one.ids is None)
+    whose = [row for one in reply.observed if one.ids for row in np.frombuffer(one.ids, "<i8").tolist()]
+    kept = [row for row in whose if row not in failed]
+    assert set(whose) <= set(AT)
+    assert sum(tally.count for tally in loaded.meter.observed.values()) == wholes + of_all + len(kept)
+    assert all(math.isfinite(tally.squares) for tally in loaded.meter.observed.values())
+    flags, firsts = loaded.table[FAILED], watch.take(loaded)
+    assert set(np.flatnonzero(flags & 1).tolist()) == failed
+    assert (firsts[ERRORS].trials, firsts[ERRORS].failures) == (len(AT), len(failed))
+    for bit, name in ((2, "a"), (4, "b")):
+        rows = set(np.flatnonzero(flags & bit).tolist())
+        assert rows <= set(AT) - failed
+        assert firsts[name].failures == len(rows) <= firsts[name].trials
+        assert watch.at_risk(loaded, name, firsts[name].failures) == ROWS
 
 
 def carry_out(state: ModuleState, order: Ask, effects: Effects) -> None:
