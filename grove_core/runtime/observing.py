@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from grove_core.base.comparison import Observed, Summary
 from grove_core.base.histogram import Histogram
@@ -47,21 +48,50 @@ def snapshot(loaded: LoadedVersion) -> Totals:
     )
 
 
+class Since(Observed):
+    """What a version did after `before`: what takes longer to tell is told once somebody asks, as of then.
+
+    Args:
+        context: the engine's parts.
+        loaded: the version.
+        before: what it had done; `NOTHING` if it was loaded anew since.
+    """
+
+    def __init__(self, context: Context, loaded: LoadedVersion, before: Totals) -> None:
+        meter = loaded.meter
+        self.__dict__.update(
+            version=loaded.version,
+            entities=loaded.count,
+            ticks=meter.ticks - before.ticks,
+            lost=meter.lost - before.lost,
+            calls=meter.calls - before.calls,
+            errors=meter.failed_calls - before.failed_calls,
+        )
+        self._context, self._loaded, self._before = context, loaded, before
+
+    @cached_property
+    def durations(self) -> Histogram:
+        """See `Observed`."""
+        return self._loaded.meter.durations.since(self._before.durations)
+
+    @cached_property
+    def memory_bytes(self) -> int | None:
+        """See `Observed`; measured once a second at most."""
+        return _memory(self._context, self._loaded)
+
+    @cached_property
+    def values(self) -> Mapping[str, Summary]:
+        """See `Observed`."""
+        before = self._before.observed
+        return {name: tally.since(before.get(name)) for name, tally in self._loaded.meter.observed.items()}
+
+
 def observed_since(context: Context, loaded: LoadedVersion, totals: Totals) -> Observed:
-    """Return what a version did after `totals`; all that it did if it was loaded anew since."""
-    meter = loaded.meter
-    before = totals if totals.meter is meter else NOTHING
-    return Observed(
-        loaded.version,
-        loaded.count,
-        meter.ticks - before.ticks,
-        meter.lost - before.lost,
-        meter.calls - before.calls,
-        meter.failed_calls - before.failed_calls,
-        meter.durations.since(before.durations),
-        _memory(context, loaded),
-        {name: tally.since(before.observed.get(name)) for name, tally in meter.observed.items()},
-    )
+    """Return what a version did after `totals`; all that it did if it was loaded anew since.
+
+    To be looked at before the next tick.
+    """
+    return Since(context, loaded, totals if totals.meter is loaded.meter else NOTHING)
 
 
 def _memory(context: Context, loaded: LoadedVersion) -> int | None:
