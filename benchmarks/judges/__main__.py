@@ -25,17 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, help="write the tables between the markers of this document")
     told = parser.parse_args(arguments)
     found = list(outcomes(told.runs, told.seed))
-    shown = [*tables(found), priors.table(told.seed)]
+    shown = [*tables(found), priors.table(told.runs, told.seed)]
     if told.chart:
         draw(found, told.chart, told.runs)
     if told.docs:
         text = told.docs.read_text("utf-8")
         before, after = text.partition(BEGIN)[0], text.partition(END)[2]
         made = "\n\n".join(table.markdown() for table in shown)
-        told.docs.write_text(
-            f"{before}{BEGIN}\n\n{told.runs:,} runs each unless said otherwise, seed {told.seed}.\n\n{made}\n\n{END}{after}",
-            "utf-8",
-        )
+        about = f"{told.runs:,} runs each, seed {told.seed}."
+        told.docs.write_text("\n\n".join([before + BEGIN, about, made, END + after]), "utf-8")
     for table in shown:
         sys.stdout.write(f"\n{table.title}\n")
         sys.stdout.flush()

@@ -43,7 +43,7 @@ def draw(found: Sequence[Outcome], path: Path, runs: int) -> None:
         if each.rule == RULES[1].name and not each.scene.healthy:
             name, style = (each.scene.name, "-") if not each.scene.own else (None, "--")
             _curve(right, each, SHADES[each.scene.canary], style, name)
-    _scales(right, f"Bad canaries found so far (dashed: rates of their own)\nby {RULES[1].name}")
+    _scales(right, f"Bad canaries found so far (dashed: own rates)\nby {RULES[1].name}")
     right.legend(frameon=False, fontsize=9, loc="lower right")
     picture.suptitle(f"1,000 entities, 100 of them the canary's, each called 60 times a second; {runs:,} runs each")
     picture.savefig(path, dpi=90)

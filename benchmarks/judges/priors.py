@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from benchmarks.tables import Table
 
-RUNS = 400
 MOST = 1500
 """So many failures are looked at."""
 NEEDED = math.log(160)
@@ -53,19 +52,18 @@ MIXTURES: dict[str, Mixture] = {
 }
 
 
-def table(seed: int) -> Table:
+def table(runs: int, seed: int) -> Table:
     """Simulate canaries that are as many times as bad, and return how many failures it takes in the median."""
     titles = ("canary's share w", "odds", *MIXTURES)
-    title = f"First failures until the evidence is 160 to 1, medians of {RUNS} runs"
-    return Table(title, titles, [*_rows(seed)])
+    return Table("First failures until the evidence is 160 to 1, medians", titles, [*_rows(runs, seed)])
 
 
-def _rows(seed: int) -> Iterator[tuple[str, ...]]:
+def _rows(runs: int, seed: int) -> Iterator[tuple[str, ...]]:
     generator = np.random.default_rng(seed)
     for share in SHARES:
         for odds in ODDS:
             bad = odds * share / (1 - share + odds * share)
-            ours = np.cumsum(generator.random((RUNS, MOST)) < bad, axis=1, dtype=np.int64)
+            ours = np.cumsum(generator.random((runs, MOST)) < bad, axis=1, dtype=np.int64)
             theirs = np.arange(1, MOST + 1) - ours
             chance = ours * math.log(share) + theirs * math.log1p(-share)
             medians = [_median(mixture(ours, theirs, share) - chance) for mixture in MIXTURES.values()]

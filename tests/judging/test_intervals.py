@@ -22,8 +22,8 @@ from grove_core.judging.intervals import (
     ratio_interval,
 )
 
-RUNS = 300
-LOOKS = np.unique(np.geomspace(5, 3000, 40).astype(int))
+RUNS = 200
+LOOKS = np.unique(np.geomspace(5, 3000, 24).astype(int))
 """How many values there are at each look."""
 MOST = 0.05 + 2.5 * math.sqrt(0.05 * 0.95 / RUNS)
 """Of `RUNS` so many may miss the truth at some look, if 5% do; the seeds are fixed, so this is decided."""
