@@ -41,6 +41,17 @@ def test_a_rate_is_covered_at_all_looks_at_once(rate: float) -> None:
     assert missed(rate, lambda run, n: rate_interval(int(run[n - 1]), int(n)), runs) <= MOST
 
 
+def test_of_calls_the_mean_rate_of_the_entities_that_are_called_is_covered() -> None:
+    generator, entities = np.random.default_rng(6), 20
+    outside = 0
+    for _ in range(RUNS):
+        rates = generator.beta(0.5, 4.5, entities)
+        errors = np.cumsum((generator.random((100, entities)) < rates).sum(axis=1))
+        shown = [rate_interval(int(errors[tick]), entities * (tick + 1)) for tick in range(0, 100, 5)]
+        outside += any(not low <= rates.mean() <= high for low, high in shown)
+    assert outside <= MOST * RUNS
+
+
 @pytest.mark.parametrize("shape", ["exponential", "uniform", "rare"])
 def test_a_mean_is_covered_at_all_looks_at_once(shape: str) -> None:
     generator, size = np.random.default_rng(2), (RUNS, LOOKS[-1])
