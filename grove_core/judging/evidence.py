@@ -138,8 +138,8 @@ def _ratios(limit: float) -> Iterator[tuple[float, float]]:
     """
     for step in range(ALTERNATIVES):
         odds = limit / (1 - limit) * math.exp(0.5 + 0.75 * step)
-        rate = odds / (1 + odds)
-        yield math.log(rate / limit), math.log((1 - rate) / (1 - limit))
+        # Not by way of 1 - rate, which is 0 where the rate is close to 1.
+        yield math.log(odds / (1 + odds) / limit), -math.log1p(odds) - math.log(1 - limit)
 
 
 def _rate(failures: int, trials: int) -> float:

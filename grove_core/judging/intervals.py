@@ -35,7 +35,9 @@ def rate_interval(failures: int, trials: int, alpha: float = ALPHA) -> Interval:
     """Return where the rate is of which so many trials failed; 0 to 1 before the first.
 
     The rates against which a beta-binomial mixture, by Jeffreys' prior, has an e-value below 1 / alpha (Robbins, 1970;
-    Lindon and Malek, 2022, arXiv 2011.03567). Trials must not depend on each other: of an entity, the first failure.
+    Lindon and Malek, 2022, arXiv 2011.03567). Of calls it is the rate of the entities that were called: where entities
+    differ, and keep their version, other ones would have another. That each has its own makes it no less sure, as long
+    as all are called alike (Hoeffding, 1956).
     """
     if not trials:
         return Interval(0.0, 1.0)

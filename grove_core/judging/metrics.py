@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from grove_core.base.comparison import Observed
 
-NAME = re.compile("[a-z][a-z0-9_]*")
-"""How a metric's name is written, and so that of an observed value."""
 QUANTILE = re.compile(r"p([1-9]\d?)_ms")
 """`p1_ms` to `p99_ms`."""
 

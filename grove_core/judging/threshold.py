@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from grove_core.base.comparison import Comparison, Judgement, Verdict
 from grove_core.base.showing import brief
-from grove_core.judging.metrics import NAME, Metric, metric
+from grove_core.base.values import NAME
+from grove_core.judging.metrics import Metric, metric
 
 
 class Better(StrEnum):

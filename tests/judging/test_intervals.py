@@ -22,8 +22,8 @@ from grove_core.judging.intervals import (
     ratio_interval,
 )
 
-RUNS = 300
-LOOKS = np.unique(np.geomspace(5, 3000, 40).astype(int))
+RUNS = 200
+LOOKS = np.unique(np.geomspace(5, 3000, 24).astype(int))
 """How many values there are at each look."""
 MOST = 0.05 + 2.5 * math.sqrt(0.05 * 0.95 / RUNS)
 """Of `RUNS` so many may miss the truth at some look, if 5% do; the seeds are fixed, so this is decided."""
@@ -39,6 +39,17 @@ def missed(truth: float, intervals: Callable[[NDArray[np.float64], int], Interva
 def test_a_rate_is_covered_at_all_looks_at_once(rate: float) -> None:
     runs = np.cumsum(np.random.default_rng(1).random((RUNS, LOOKS[-1])) < rate, axis=1)
     assert missed(rate, lambda run, n: rate_interval(int(run[n - 1]), int(n)), runs) <= MOST
+
+
+def test_of_calls_the_mean_rate_of_the_entities_that_are_called_is_covered() -> None:
+    generator, entities = np.random.default_rng(6), 20
+    outside = 0
+    for _ in range(RUNS):
+        rates = generator.beta(0.5, 4.5, entities)
+        errors = np.cumsum((generator.random((100, entities)) < rates).sum(axis=1))
+        shown = [rate_interval(int(errors[tick]), entities * (tick + 1)) for tick in range(0, 100, 5)]
+        outside += any(not low <= rates.mean() <= high for low, high in shown)
+    assert outside <= MOST * RUNS
 
 
 @pytest.mark.parametrize("shape", ["exponential", "uniform", "rare"])
