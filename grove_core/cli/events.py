@@ -98,6 +98,8 @@ def events(
     event is a line: local time, the engine's clock, kind, module and version, details. Lines that are no events are
     told and skipped; if there is nothing else, the exit code is 1.
     """
+    if follow and file == STDIN:
+        raise click.UsageError("stdin is followed as it is: leave --follow out")
     show = Shown(Wanted(frozenset(modules), kinds, since, samples), _raw if raw else _told())
     try:
         if file == STDIN:
