@@ -56,7 +56,7 @@ EVENTS = (
     event(1, EventKind.VERSION_LOADED, ms=12.3456789),
     sample(2),
     event(3, EventKind.SPLIT_SET, "bank", weights={"1.0.0": 0.9, "2.0.0": 0.1}, moved=10, normalised_from=None),
-    event(4, EventKind.FAULT, fault="raise", message="no\n way", within_limit=True),
+    event(4, EventKind.FAULT, fault="raise", message="no\n way", traceback="Traceback", within_limit=True),
 )
 
 
