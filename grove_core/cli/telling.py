@@ -16,7 +16,7 @@ from grove_core.base.events import TROUBLE
 from grove_core.cli.exits import one_line
 from grove_core.sinks.recorded import Recorded, RecordedEvent, RecordedSample
 
-LONGEST = 300
+LONGEST = 600
 """So many characters of one value are shown; `--json` shows all."""
 LEFT_OUT = frozenset({"traceback"})
 """What is too long for a line, and whose end the message has."""
