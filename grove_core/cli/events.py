@@ -95,9 +95,11 @@ def events(
     """Show what an engine wrote down of what happened.
 
     FILE is what the sink `jsonl` writes; files that it was rotated to are read first. A dash stands for stdin. Each
-    event is a line: local time, the engine's clock, kind, module and version, details. Lines that are no events are
-    told and skipped; if there is nothing else, the exit code is 1.
+    event is a line: local time, the engine's clock, kind, module and version, details; tracebacks are shown by --json
+    only. Lines that are no events are told and skipped; if there is nothing else, the exit code is 1.
     """
+    if follow and file == STDIN:
+        raise click.UsageError("stdin is followed as it is: leave --follow out")
     show = Shown(Wanted(frozenset(modules), kinds, since, samples), _raw if raw else _told())
     try:
         if file == STDIN:

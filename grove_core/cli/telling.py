@@ -16,8 +16,10 @@ from grove_core.base.events import TROUBLE
 from grove_core.cli.exits import one_line
 from grove_core.sinks.recorded import Recorded, RecordedEvent, RecordedSample
 
-LONGEST = 300
+LONGEST = 600
 """So many characters of one value are shown; `--json` shows all."""
+LEFT_OUT = frozenset({"traceback"})
+"""What is too long for a line, and whose end the message has."""
 KIND_WIDTH = 19
 WHERE_WIDTH = 16
 
@@ -78,9 +80,9 @@ def _head(
 
 
 def _named(details: Mapping[str, Any]) -> Iterator[Piece]:
-    """Yield each name with its value; what is empty is left out."""
+    """Yield each name with its value; what is empty is left out, and so are tracebacks."""
     for name, value in details.items():
-        if value is None or value in ({}, [], ""):
+        if name in LEFT_OUT or value is None or value in ({}, [], ""):
             continue
         yield Piece(f"  {printable(name)}=", Tone.NAME)
         yield Piece(_cut(_shown(value)))
@@ -102,7 +104,7 @@ def _shown(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    """Return both ends of what is too long: a traceback says at its end what it was."""
+    """Return both ends of what is too long."""
     half = LONGEST // 2
     return text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}"
 

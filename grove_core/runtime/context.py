@@ -113,15 +113,20 @@ class Context:
         version: Version | None = None,
     ) -> None:
         event = Event(kind, self.clock.now(), module, version, details)
-        remembered = {name: _shortened(value) for name, value in details.items()}
-        self.events.append(replace(event, details=remembered))
+        self.events.append(_remembered(event))
         self.sinks.event(event)
 
 
-def _shortened(value: Any) -> Any:
-    """Return a value, or both ends of a text that is too long to be remembered."""
-    left_out = len(value) - REMEMBERED_TEXT if isinstance(value, str) else 0
-    if left_out <= 0:
-        return value
-    half = REMEMBERED_TEXT // 2
-    return f"{value[:half]}\n... {left_out} characters are left out here, and are in the log ...\n{value[-half:]}"
+def _remembered(event: Event) -> Event:
+    """Return an event, of its long texts both ends only."""
+    shortened = {name: _shortened(value) for name, value in event.details.items() if _is_long(value)}
+    return replace(event, details={**event.details, **shortened}) if shortened else event
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > REMEMBERED_TEXT
+
+
+def _shortened(text: str) -> str:
+    left_out, half = len(text) - REMEMBERED_TEXT, REMEMBERED_TEXT // 2
+    return f"{text[:half]}\n... {left_out} characters are left out here, and are in the log ...\n{text[-half:]}"

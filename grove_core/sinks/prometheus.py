@@ -97,16 +97,34 @@ class Prometheus:
             yield _filled(self._core.GaugeMetricFamily(figure.name, figure.help, labels=LABELS), figure, samples)
         for figure in COUNTERS:
             yield _filled(self._core.CounterMetricFamily(figure.name, figure.help, labels=LABELS), figure, samples)
+        yield from self._observed(samples)
+        yield self._verdicts(samples)
+        events = self._core.CounterMetricFamily("grove_events", "What happened, by kind", labels=["kind", "module"])
+        for labels, count in self._events.copy().items():
+            events.add_metric(labels, count)
+        yield events
+
+    def _observed(self, samples: Iterable[Sample]) -> Iterator[Any]:
+        labels = [*LABELS, "name"]
+        counts = self._core.CounterMetricFamily("grove_observed", "Values that were observed", labels=labels)
+        means = self._core.GaugeMetricFamily(
+            "grove_observed_mean", "Their mean since the version was loaded", labels=labels
+        )
+        for sample in samples:
+            for each in sample.versions:
+                for name, average in each.observed.items():
+                    counts.add_metric([sample.module, str(each.version), name], average.count)
+                    means.add_metric([sample.module, str(each.version), name], average.mean)
+        yield counts
+        yield means
+
+    def _verdicts(self, samples: Iterable[Sample]) -> Any:
         text = "What a judge makes of the canary: 0 pass, 1 inconclusive, 2 fail"
         verdicts = self._core.GaugeMetricFamily("grove_judgement", text, labels=["module", "judge"])
         for sample in samples:
             for judge, judgement in sample.judgements.items():
                 verdicts.add_metric([sample.module, judge], judgement.verdict.badness)
-        yield verdicts
-        events = self._core.CounterMetricFamily("grove_events", "What happened, by kind", labels=["kind", "module"])
-        for labels, count in self._events.copy().items():
-            events.add_metric(labels, count)
-        yield events
+        return verdicts
 
     def _forget(self, module: str, version: Version) -> None:
         known = self._samples.pop(module, None)

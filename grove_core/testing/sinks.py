@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.events import Event, EventKind
-from grove_core.base.records import FaultKind, VersionMetrics
+from grove_core.base.records import Average, FaultKind, VersionMetrics
 from grove_core.base.samples import Sample
 from grove_core.parts.contracts import InlineSink, Sink
 from grove_core.testing.examples import MODULE, VERSIONS, same_for_all
@@ -60,6 +60,10 @@ metrics = st.builds(
     st.sampled_from([None, 0, 1 << 30]),
     times,
     amounts,
+    st.just(MODULE),
+    st.dictionaries(
+        st.sampled_from(["joy", "revenue"]), st.builds(Average, st.just(3), st.floats(-1e9, 1e9)), max_size=2
+    ),
 )
 judgements = st.builds(Judgement, st.sampled_from(Verdict), texts, st.dictionaries(names, numbers, max_size=3))
 samples = st.builds(

@@ -16,6 +16,7 @@ from packaging.version import Version
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.errors import PluginFailed
 from grove_core.base.events import Event, EventKind
+from grove_core.base.records import Average
 from grove_core.base.samples import Sample
 from grove_core.parts.plugins import Catalogue, PartKind, make_plugin_manager
 from grove_core.sinks.prometheus import Prometheus
@@ -47,7 +48,10 @@ def test_the_latest_sample_is_served(sink: Prometheus) -> None:
     assert fetched(sink) == {}
     judgement = Judgement(Verdict.INCONCLUSIVE, "too little")
     for entities in (10, 20):
-        versions = (metrics("1.0.0", entities, memory=4096), metrics("2.0.0"))
+        versions = (
+            metrics("1.0.0", entities, memory=4096),
+            replace(metrics("2.0.0"), observed={"joy": Average(8, 0.25)}),
+        )
         sink.sample(Sample("gamelogic", 1.0, 2.0, versions, {"evidence": judgement}))
     sink.sample(Sample("physics", 1.0, 2.0, (metrics("1.0.0", 3),)))
     figures = fetched(sink)
@@ -60,6 +64,8 @@ def test_the_latest_sample_is_served(sink: Prometheus) -> None:
     assert figures["grove_tick_p99_seconds" + of("gamelogic", "2.0.0")] == 0.002
     assert figures["grove_ticks_total" + of("gamelogic", "2.0.0")] == 7
     assert figures["grove_errors_total" + of("gamelogic", "2.0.0")] == 4
+    assert figures['grove_observed_total{module="gamelogic",name="joy",version="2.0.0"}'] == 8
+    assert figures['grove_observed_mean{module="gamelogic",name="joy",version="2.0.0"}'] == 0.25
     assert figures['grove_judgement{judge="evidence",module="gamelogic"}'] == Verdict.INCONCLUSIVE.badness
 
 
