@@ -103,8 +103,8 @@ def go_back(
         redirect(context, state, sources, target, fault, weights, reason)
 
     reloaded = target not in state.versions
-    goal = reload(context, state, target) if reloaded else state.versions[target]
     try:
+        goal = reload(context, state, target) if reloaded else state.versions[target]
         if goal.worker is None:
             restart(context, state, goal)
         step("reload")
@@ -112,7 +112,8 @@ def go_back(
         rows, pins = _move_all(state, sources, goal, moved, settle)
     except BaseException:
         if reloaded and len(steps) <= 2 and state.intent is None:  # nothing was published, and nothing will be
-            discard(context, state, goal)
+            if target in state.versions:
+                discard(context, state, state.versions[target])
             state.split_number = before
         raise
     if pins:

@@ -142,7 +142,7 @@ def end_worker(loaded: LoadedVersion) -> bool:
     if worker is None:
         return True
     gone = worker.kill()
-    loaded.worker = None
+    loaded.worker = loaded.mapped = None  # else a store that was given away keeps its views
     worker.close()
     return gone
 
