@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from grove_core.base.errors import InvalidRule
-from grove_core.rules.condition import FEW, Condition
 from grove_core.rules.reading import DEEPEST, LONGEST, MOST_SIGNS
+from grove_core.rules.rule import FEW, Rule
 
 from .by_row import says
 
@@ -40,7 +40,7 @@ def columns(**values: Any) -> dict[str, Any]:
 
 def true_of(text: str, **values: Any) -> list[bool]:
     given = columns(**values)
-    return Condition.of(text, DTYPES).holds(given, len(given["id"])).tolist()
+    return Rule.of(text, DTYPES).holds(given, len(given["id"])).tolist()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_it_says(text: str, expected: list[bool]) -> None:
 
 
 def test_it_tells_what_it_reads() -> None:
-    assert Condition.of("guild == 7 and x > 900 and guild != id", DTYPES).names == ("guild", "x", "id")
+    assert Rule.of("guild == 7 and x > 900 and guild != id", DTYPES).names == ("guild", "x", "id")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_it_tells_what_it_reads() -> None:
 )
 def test_what_is_wrong_is_told_and_shown(text: str, words: list[str], mark: str | None) -> None:
     with pytest.raises(InvalidRule) as caught:
-        Condition.of(text, DTYPES)
+        Rule.of(text, DTYPES)
     told, line, marks = str(caught.value).split("\n")
     assert [word for word in words if word not in told] == [], told
     found = re.search(r"\(at character (\d+) of the rule\)$", told)
@@ -139,16 +139,16 @@ def test_what_is_wrong_is_told_and_shown(text: str, words: list[str], mark: str 
 
 def test_a_rule_is_a_text_of_bounded_length() -> None:
     with pytest.raises(InvalidRule, match="not 5"):
-        Condition.of(5, DTYPES)  # type: ignore[arg-type]
-    assert Condition.of("alive" + " " * (LONGEST - 5), DTYPES).names == ("alive",)
+        Rule.of(5, DTYPES)  # type: ignore[arg-type]
+    assert Rule.of("alive" + " " * (LONGEST - 5), DTYPES).names == ("alive",)
     with pytest.raises(InvalidRule, match=f"{LONGEST + 1} characters"):
-        Condition.of("alive" + " " * (LONGEST - 4), DTYPES)
+        Rule.of("alive" + " " * (LONGEST - 4), DTYPES)
 
 
 def test_a_far_away_mistake_is_shown_with_its_surroundings() -> None:
     text = "alive and " * 30 + "wrong" + " and alive" * 30
     with pytest.raises(InvalidRule) as caught:
-        Condition.of(text, DTYPES)
+        Rule.of(text, DTYPES)
     _, line, marks = str(caught.value).split("\n")
     assert len(line) < 150
     assert line.strip().startswith("...") and line.endswith("...")
@@ -182,7 +182,7 @@ def test_what_is_no_number_compares_false() -> None:
 
 def test_a_boolean_that_is_another_byte_is_true() -> None:
     raw = np.array([0, 1, 2, 255], np.uint8).view(np.bool_)
-    held = Condition.of("alive", {"alive": raw.dtype}).holds({"alive": raw}, 4)
+    held = Rule.of("alive", {"alive": raw.dtype}).holds({"alive": raw}, 4)
     assert held.view(np.uint8).tolist() == [0, 1, 1, 1]
 
 
@@ -190,7 +190,7 @@ def test_nothing_is_written() -> None:
     rows = columns(x=[1, 2], guild=[3, 4], alive=[1, 0])
     for values in rows.values():
         values.flags.writeable = False
-    assert Condition.of("alive or -x * 2 < guild and abs(x) in [1, 2]", DTYPES).holds(rows, 2).all()
+    assert Rule.of("alive or -x * 2 < guild and abs(x) in [1, 2]", DTYPES).holds(rows, 2).all()
 
 
 NUMBERS = [name for name, dtype in DTYPES.items() if dtype.kind != "b"]
@@ -245,15 +245,15 @@ def rows_of_everything(draw: st.DrawFn) -> dict[str, Any]:
     return {name: np.array([draw(values(dtype)) for _ in range(3)], dtype) for name, dtype in DTYPES.items()}
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(RULES, rows_of_everything())
 def test_it_says_what_plain_python_says_of_each_row(text: str, rows: dict[str, Any]) -> None:
     try:
-        condition = Condition.of(text, DTYPES)
+        rule = Rule.of(text, DTYPES)
     except InvalidRule as error:
         assert "divided by 0" in str(error) or "characters" in str(error) or "deeper" in str(error)
         return
-    told = condition.holds(rows, 3)
+    told = rule.holds(rows, 3)
     assert (told.dtype, told.shape) == (np.bool_, (3,))
     with np.errstate(all="ignore"):
         each = [says(text, {name: values[row] for name, values in rows.items()}, DTYPES) for row in range(3)]
@@ -273,11 +273,11 @@ PIECES = st.sampled_from([*WORDS, "+", "-", "*", "/", "%", "1", "0", "2.5", "1e3
 )
 def test_anything_is_a_rule_or_refused_with_its_place(text: str) -> None:
     try:
-        condition = Condition.of(text, DTYPES)
+        rule = Rule.of(text, DTYPES)
     except InvalidRule as error:
         assert re.search(r"\(at character \d+ of the rule\)\n|it may have 1000 at most", str(error))
         return
-    assert condition.holds(columns(x=[1.0, np.nan]), 2).shape == (2,)
+    assert rule.holds(columns(x=[1.0, np.nan]), 2).shape == (2,)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ast.parse(re.sub(r"\s", " ", text).strip(), mode="eval")  # what is a rule is an expression of Python

@@ -75,10 +75,10 @@ FEW = 8
 
 
 @dataclass(frozen=True)
-class Condition:
+class Rule:
     """What a rule is true of, for columns of certain dtypes.
 
-    Use `Condition.of`.
+    Use `Rule.of`.
     """
 
     text: str
