@@ -98,7 +98,7 @@ class Rule:
         return cls(text, tuple(compiler.names), truth.run)
 
     def holds(self, columns: Mapping[str, Array], rows: int) -> NDArray[np.bool_]:
-        """Tell of which rows it is true.
+        """Tell of which rows it is true, in an array of its own.
 
         Args:
             columns: at least those it reads, in the dtypes it was made for, of shape (rows,). Nothing is written.
@@ -216,8 +216,8 @@ def _combined(combine: Callable[..., Any], parts: Sequence[Truth]) -> Truth:
 
     def run(columns: Mapping[str, Array]) -> Any:
         true = runs[0](columns)
-        for each in runs[1:]:
-            true = combine(true, each(columns))
+        for each in runs[1:]:  # an array is nobody else's
+            true = combine(true, each(columns), out=true if isinstance(true, np.ndarray) else None)
         return true
 
     return Truth(run)

@@ -20,7 +20,7 @@ from grove_core.runtime.moves import Moved, Transaction, move, record, settle
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.ruling import Marks, drop, holds, refuse_unread, told
 from grove_core.runtime.state import LiveRule, LoadedVersion, ModuleState, nothing_more
-from grove_core.runtime.store import BY_ID, FREE, PINNED
+from grove_core.runtime.store import BY_ID, PINNED
 
 MOST_RULES = 64
 """How many rules a module may have: each is held against every entity after every tick."""
@@ -144,8 +144,9 @@ class _Change:
 
     def _changed(self, loaded: LoadedVersion) -> tuple[NDArray[np.int64], Marks]:
         """Return the rows of a version whose marks are not what they must be, and what they must be."""
-        marks = np.full(loaded.count, FREE, np.uint8)
-        for rule in reversed(self._rules):
+        *earlier, self.at = self._rules
+        marks: Marks = holds(self._state, self.at, loaded).view(np.uint8) * np.uint8(self.at.mark)
+        for rule in reversed(earlier):
             self.at = rule
             np.copyto(marks, rule.mark, where=holds(self._state, rule, loaded))
         pinned = loaded.table[PINNED]
