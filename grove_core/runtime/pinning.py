@@ -86,8 +86,8 @@ def keep(context: Context, state: ModuleState) -> None:
         try:
             change.make()
         except (GroveError, MemoryError) as error:
-            settle(state)  # what was decided before it was raised is done
-            drop(context, state, [change.at], f"it could not be carried out: {error}")
+            if not settle(state):  # what had been decided before it was raised is done; else nothing has happened
+                drop(context, state, [change.at], f"it could not be carried out: {error}")
         else:
             return
 
