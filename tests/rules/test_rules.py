@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,6 +156,16 @@ def test_a_far_away_mistake_is_shown_with_its_surroundings() -> None:
     assert line[marks.index("^") : marks.index("^") + 5] == "wrong"
 
 
+def test_the_guide_shows_what_is_told() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text("utf-8")
+    (shown,) = [block for block in re.findall(r"```\n(.*?)\n```", guide, re.DOTALL) if "guidl" in block]
+    dtypes = {name: DTYPES[name] for name in ("id", "x", "y", "guild")}
+    with pytest.raises(InvalidRule) as caught:
+        Rule.of("x > 900 and guidl == 7", dtypes)
+    caught.value.module, caught.value.version = "gamelogic", "2.0.0"
+    assert str(caught.value) == shown
+
+
 def test_integers_do_not_wrap_and_floats_are_wide() -> None:
     highest = (1 << 63) - 1
     assert true_of("tag + 100 > 127", tag=[100, 20]) == [True, False], "an int8 goes on in 64 bits"
@@ -245,7 +256,7 @@ def rows_of_everything(draw: st.DrawFn) -> dict[str, Any]:
     return {name: np.array([draw(values(dtype)) for _ in range(3)], dtype) for name, dtype in DTYPES.items()}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(RULES, rows_of_everything())
 def test_it_says_what_plain_python_says_of_each_row(text: str, rows: dict[str, Any]) -> None:
     try:
@@ -264,7 +275,7 @@ WORDS = ["x", "guild", "alive", "and", "or", "not", "in", "True", "abs", "(", ")
 PIECES = st.sampled_from([*WORDS, "+", "-", "*", "/", "%", "1", "0", "2.5", "1e3", ".", "is", "lambda", "'", "\n", "é"])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     st.text(max_size=60)
     | st.lists(PIECES, max_size=25).map(" ".join)
