@@ -27,6 +27,7 @@ from grove_core.base.records import (
     LoadReport,
     MigrationRecord,
     MigrationReport,
+    PinRule,
     RollbackReport,
     SplitReport,
     TickReport,
@@ -43,7 +44,7 @@ from grove_core.parts.settings import Settings
 from grove_core.rollouts.comparing import Baselines
 from grove_core.rollouts.room import Rollouts
 from grove_core.rollouts.starting import Calls
-from grove_core.runtime import breaker, keeping, loading, queries, split, unloading
+from grove_core.runtime import breaker, keeping, loading, pinning, queries, ruling, split, unloading
 from grove_core.runtime.context import Context
 from grove_core.runtime.explaining import explain
 from grove_core.runtime.graphs import complete_graph
@@ -398,7 +399,7 @@ class MultiVersionEngine:
             return split.pin(self._context, state, _ids(module, ids), state.resolve(version))
 
     def unpin(self, module: str, ids: ArrayLike) -> None:
-        """Let pinned entities move again, from the next split on.
+        """Let entities move again that are pinned by their ids, from the next split on.
 
         Raises:
             UnknownEntity, InvalidInput: nothing changed.
@@ -434,6 +435,46 @@ class MultiVersionEngine:
         """
         with self._turns.take("compare_versions"):
             return self._baselines.compare(self._state(module))
+
+    def pin_where(self, module: str, rule: str, version: Requirement) -> PinRule:
+        """Fix to a loaded version every entity that a rule is true of, now and as entities change.
+
+        The rule is kept true at births and after each tick: who it is true of is moved there and pinned, who it is
+        true of no more is free to move from the next split on. Pins by id go before rules, and earlier rules before
+        later ones.
+
+        Args:
+            module: the module's name.
+            rule: a condition over `id` and the columns of `version`, such as "x > 900 and guild == 7"; the entities
+                of other versions are read as that version would have them.
+            version: where they are fixed to.
+
+        Returns:
+            The rule, with its number.
+
+        Raises:
+            InvalidRule: it cannot be read, or not be held against the entities of a loaded version.
+            NotFound, InvalidInput, Refused: nothing changed.
+        """
+        with self._turns.take("pin_where"):
+            state = self._state(module)
+            complete_graph(self._context, state, self.versions)
+            return pinning.pin_where(self._context, state, rule, state.resolve(version))
+
+    def unpin_rule(self, module: str, number: int) -> None:
+        """Lift a rule by its number; whom it pinned may move again, from the next split on.
+
+        Raises:
+            NotFound, InvalidRule: there is none with this number; nothing changed.
+        """
+        with self._turns.take("unpin_rule"):
+            pinning.unpin_rule(self._context, self._state(module), number)
+
+    def pin_rules(self, module: str) -> list[PinRule]:
+        """Return the rules that pin entities, in the order in which they go."""
+        with self._turns.take("pin_rules"):
+            state = self._state(module)
+            return [ruling.told(state, rule) for rule in state.pin_rules]
 
     def migration_history(self, module: str) -> list[MigrationRecord]:
         """Return the latest 10,000 migrations, oldest first."""

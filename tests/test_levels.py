@@ -14,7 +14,7 @@ ROOT = Path(grove_core.__file__).parent
 LEVELS = (
     {"base"},
     {"author", "parts"},
-    {"memory", "wire"},
+    {"memory", "wire", "rules"},
     {"routing", "migration", "collection", "judging", "faulting", "validating", "sinks", "isolation", "worker"},
     {"runtime"},
     {"rollouts", "durability", "store"},

@@ -206,6 +206,8 @@ class Explanation:
     """The clock's time of this answer."""
     text: str
     """All of it as plain sentences, one a line."""
+    rule: PinRule | None = None
+    """The rule that pins it; None if it is not pinned, or by its id."""
 
     @property
     def share(self) -> float:
@@ -214,6 +216,19 @@ class Explanation:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True)
+class PinRule:
+    """A rule that fixes every entity it is true of to a version."""
+
+    module: str
+    number: int
+    """From 1 on; of several rules that are true of an entity the one with the lowest number has it."""
+    rule: str
+    version: Version
+    entities: int
+    """How many it pins now."""
 
 
 @dataclass(frozen=True)

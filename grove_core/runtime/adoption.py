@@ -53,7 +53,7 @@ def plan(
     open_runner: OpenRunner,
     arrival: int,
     origin: int,
-    pinned: bool | None,
+    pinned: int | None,
 ) -> Adoption:
     """Lay the source's arena out for the target. Nobody sees anything of it yet, and no worker maps what is written.
 

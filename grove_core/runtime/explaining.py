@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.base.errors import InvalidInput
-from grove_core.base.records import Explanation, MigrationRecord, MoveCause, Role
+from grove_core.base.records import Explanation, MigrationRecord, MoveCause, PinRule, Role
 from grove_core.parts.contracts import NEW
+from grove_core.runtime import ruling
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import find
 from grove_core.runtime.state import ModuleState
@@ -62,6 +63,7 @@ def explain(context: Context, state: ModuleState, ids: NDArray[np.int64]) -> Exp
         _carried(loaded.store, row),
         context.clock.now(),
         "",
+        _rule(state, int(table[PINNED][row])),
     )
     return replace(told, text="\n".join(_sentences(told, gone=origin not in state.versions)))
 
@@ -77,6 +79,11 @@ def _recorded(state: ModuleState, number: int, origin: Version | None, version: 
         if each.number < number:
             break
     return None
+
+
+def _rule(state: ModuleState, mark: int) -> PinRule | None:
+    """Find the rule that a mark stands for."""
+    return next((ruling.told(state, rule) for rule in state.pin_rules if rule.mark == mark), None)
 
 
 def _carried(store: Store, row: int) -> dict[Version, tuple[str, ...]]:
@@ -117,9 +124,13 @@ def _arrival(told: Explanation, origin: str) -> str:
 
 
 def _freedom(told: Explanation) -> str:
+    if told.rule is not None:
+        return (
+            f"The rule {told.rule.number} pins it there: no split moves it as long as {told.rule.rule!r} is true of it."
+        )
     if told.pinned:
         return "It is pinned there: no split moves it until it is unpinned."
-    # Only `unpin` frees a row without moving it.
+    # Only `unpin`, or a rule that is true no more, frees a row without moving it.
     lifted = told.move is not None and told.move.cause is MoveCause.PIN
     state = "Its pin was lifted since" if lifted else "It is not pinned"
     return f"{state}: the next split may move it, as the router {told.router} decides."

@@ -28,7 +28,7 @@ from grove_core.migration.rows import Batch, CarriedValues, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.adoption import give_up, has_let_go, let_go, plan
 from grove_core.runtime.state import Adoption, Intent, LoadedVersion, ModuleState, Replacement, nothing_more
-from grove_core.runtime.store import ARRIVAL, FAILED, ORIGIN, PINNED, CarriedNames, Store
+from grove_core.runtime.store import ARRIVAL, FAILED, FREE, ORIGIN, PINNED, CarriedNames, Store
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Newcomers:
     batch: Batch
     arrival: int | NDArray[np.int64] = 0
     origin: int | NDArray[np.int32] = NEW
-    pinned: bool | NDArray[np.bool_] = False
+    pinned: int | NDArray[np.uint8] = FREE
     failed: int | NDArray[np.uint8] = 0
 
 
@@ -192,7 +192,7 @@ def move(
     target: LoadedVersion,
     *,
     way: tuple[Hop, ...] | None = None,
-    pinned: bool | None = None,
+    pinned: int | None = None,
 ) -> tuple[tuple[int, int], tuple[Hop, ...]]:
     """Have rows leave `source` for `target`, through the lenses between them; a rollback drops their pins.
 
@@ -206,7 +206,7 @@ def move(
         rows: which; ascending.
         target: where they go.
         way: the hops from `source` to `target`; None for those that the lenses make.
-        pinned: what they are afterwards; None keeps what they were.
+        pinned: what stands in `PINNED` afterwards; None keeps what stood there.
 
     Returns:
         Their rows in the target, and the way they went.

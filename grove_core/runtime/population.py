@@ -13,7 +13,7 @@ from grove_core.memory.table import Rows, length
 from grove_core.parts.contracts import NEW, Group, Population
 from grove_core.routing.shares import keys
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED
+from grove_core.runtime.store import ARRIVAL, FREE, ORIGIN, PINNED
 
 
 class LivePopulation(Population):
@@ -35,7 +35,7 @@ class LivePopulation(Population):
         self.pinned = tuple(np.count_nonzero(table[PINNED]) for table in self._tables)
         """How many entities of each version are pinned, and so left out."""
         self.free: tuple[Rows, ...] = tuple(
-            np.flatnonzero(~table[PINNED]) if pinned else slice(0, table.count)
+            np.flatnonzero(table[PINNED] == FREE) if pinned else slice(0, table.count)
             for table, pinned in zip(self._tables, self.pinned, strict=True)
         )
         """The rows that are in the population, version by version."""

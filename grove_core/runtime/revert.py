@@ -29,7 +29,7 @@ from grove_core.runtime.past import KeptGeneration, KeptTable
 from grove_core.runtime.rollback import Unfinished, known, redirect, refuse_limit, reload, tell
 from grove_core.runtime.split import handed_over
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import ARRIVAL, FAILED, ORIGIN, PINNED
+from grove_core.runtime.store import ARRIVAL, FAILED, FREE, ORIGIN, PINNED
 from grove_core.runtime.unloading import discard, end_worker
 
 Ids = NDArray[np.int64]
@@ -175,7 +175,7 @@ class _Plan:
                 _stay(transaction, goal, born)
                 continue
             if len(born):
-                move(transaction, self.state, loaded, born, goal, pinned=False)
+                move(transaction, self.state, loaded, born, goal, pinned=FREE)
                 changed += len(born)
             leaves: Rows = np.flatnonzero(old) if self.since is Since.KEEP else slice(0, loaded.count)
             if length(leaves):
@@ -207,7 +207,7 @@ class _Plan:
         """Say where rows came from: whoever is in the target stays there, and whoever is nowhere is born there."""
         arrival = np.zeros(len(ids), np.int64)
         origin = np.full(len(ids), NEW, np.int32)
-        pinned = np.zeros(len(ids), np.bool_)
+        pinned = np.full(len(ids), FREE, np.uint8)
         failed = np.zeros(len(ids), np.uint8)
         for loaded in self.state.ordered:
             rows = rows_of(loaded.table, ids)

@@ -6,6 +6,7 @@ from packaging.version import Version
 
 from grove_core.base.events import EventKind
 from grove_core.runtime.context import Context
+from grove_core.runtime.ruling import drop, naming
 from grove_core.runtime.state import Condition, ModuleState
 
 
@@ -43,8 +44,9 @@ def pause(context: Context, state: ModuleState, reason: str) -> None:
 
 
 def quarantine(context: Context, state: ModuleState, version: Version, reason: str) -> None:
-    """Keep a version from rollouts until it is loaded explicitly."""
+    """Keep a version from rollouts until it is loaded explicitly; no rule pins to it any more."""
     state.quarantined.add(version)
+    drop(context, state, naming(state, version), f"it was quarantined: {reason}")
     if state.previous == version:
         state.previous = None
     context.emit(EventKind.QUARANTINED, state.name, version, reason=reason)

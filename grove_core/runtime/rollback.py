@@ -21,7 +21,7 @@ from grove_core.runtime.moves import Moved, Transaction, move, record
 from grove_core.runtime.roles import quarantine, release, settle_roles
 from grove_core.runtime.split import handed_over
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import PINNED
+from grove_core.runtime.store import FREE, PINNED
 from grove_core.runtime.unloading import discard
 
 
@@ -148,7 +148,7 @@ def _move_all(
             if not count:
                 continue  # no lens needs to lead from a version that has nothing to move
             pins += int(np.count_nonzero(source.table[PINNED]))
-            placed, hops = move(transaction, state, source, slice(0, count), goal, pinned=False)
+            placed, hops = move(transaction, state, source, slice(0, count), goal, pinned=FREE)
             rows.append(placed)
             moved.append(Moved(source.version, hops, count))
         transaction.then = then

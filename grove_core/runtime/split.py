@@ -15,6 +15,7 @@ from grove_core.base.errors import GroveError, InvalidWeights, OutOfMemory, Plug
 from grove_core.base.events import EventKind
 from grove_core.base.records import MigrationReport, MoveCause, SplitReport
 from grove_core.base.versions import Requirement
+from grove_core.memory.table import Rows
 from grove_core.migration.plan import Hop
 from grove_core.migration.rows import Batch, migrate
 from grove_core.parts.contracts import NEW, Population
@@ -24,8 +25,9 @@ from grove_core.runtime.index import find, new_ids, refuse_alive
 from grove_core.runtime.moves import Moved, Newcomers, Transaction, move, record
 from grove_core.runtime.population import LivePopulation
 from grove_core.runtime.roles import entrust, settle_roles
+from grove_core.runtime.ruling import Marks, drop, marks_of_newborn, naming
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import PINNED
+from grove_core.runtime.store import BY_ID, FREE, PINNED
 
 TOLERANCE = 0.01
 """How far the sum of weights may be from 1 to be normalised."""
@@ -73,7 +75,7 @@ def spawn(
 ) -> NDArray[np.int64]:
     """Give birth to `count` entities whose columns are of `source`'s schema; return their ids.
 
-    Each goes to the version with the largest deficit; nobody else moves.
+    Each goes to the version that a rule pins it to, else to the one with the largest deficit; nobody else moves.
 
     Raises:
         DuplicateEntity, NoLensPath, OutOfMemory, PluginFailed: nothing was born.
@@ -86,20 +88,8 @@ def spawn(
     ids = new_ids(state, count) if given is None else given
     if given is not None:
         refuse_alive(state, ids)
-    loaded = state.ordered
-    shares = [state.weights.get(one.version, 0.0) for one in loaded]
-    quota = for_births(shares, [one.count for one in loaded], count)
-    none = np.full(count, NEW, np.int32)
-    population = Population(
-        tuple(one.version for one in loaded),
-        tuple(shares),
-        ids,
-        keys(ids, state.salt),
-        none,
-        np.zeros(count, np.int64),
-        none,
-    )
-    target = _route(state, population, quota)
+    loaded, marks = state.ordered, marks_of_newborn(state, source, columns, ids)
+    target = _places_of_newborn(state, loaded, ids, marks)
     if given is not None and count:
         highest = int(ids.max())
         if state.next_id <= highest < 1 << 62:
@@ -110,8 +100,38 @@ def spawn(
             if len(rows):
                 batch = Batch(len(rows), {name: values[rows] for name, values in columns.items()})
                 hops = state.graph.path(source.version, one.version)
-                transaction.bring_in(one, Newcomers(ids[rows], migrate(batch, hops, state.open_runner)))
+                pinned = FREE if marks is None else marks[rows]
+                batch = migrate(batch, hops, state.open_runner)
+                transaction.bring_in(one, Newcomers(ids[rows], batch, pinned=pinned))
     return ids
+
+
+def _places_of_newborn(
+    state: ModuleState, loaded: list[LoadedVersion], ids: NDArray[np.int64], marks: Marks | None
+) -> NDArray[np.int32]:
+    """Return the index of each newborn's version: those that no rule pins fill what the others leave."""
+    counts, target = [one.count for one in loaded], np.full(len(ids), NEW, np.int32)
+    free: Rows = slice(0, len(ids))
+    if marks is not None:
+        for rule in state.pin_rules:
+            index = loaded.index(state.versions[rule.version])
+            pinned = marks == rule.mark
+            target[pinned] = index
+            counts[index] += int(np.count_nonzero(pinned))
+        free, ids = np.flatnonzero(marks == FREE), ids[marks == FREE]
+    shares = [state.weights.get(one.version, 0.0) for one in loaded]
+    none = np.full(len(ids), NEW, np.int32)
+    population = Population(
+        tuple(one.version for one in loaded),
+        tuple(shares),
+        ids,
+        keys(ids, state.salt),
+        none,
+        np.zeros(len(ids), np.int64),
+        none,
+    )
+    target[free] = _route(state, population, for_births(shares, counts, len(ids)))
+    return target
 
 
 def despawn(state: ModuleState, ids: NDArray[np.int64]) -> None:
@@ -137,7 +157,7 @@ def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: Lo
     moved: list[Moved] = []
 
     def settle() -> None:
-        target.table[PINNED][here] = True
+        target.table[PINNED][here] = BY_ID
         record(state, moved, MoveCause.PIN, at, began)
         settle_roles(context, state)
 
@@ -146,14 +166,14 @@ def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: Lo
             if loaded is target:
                 here = rows
             else:
-                _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=True)
+                _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=BY_ID)
                 moved.append(Moved(loaded.version, hops, len(rows)))
         transaction.then = settle
     return sum(each.entities for each in moved)
 
 
 def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
-    """Let entities move again; they stay where they are until the next split.
+    """Let entities move again that are pinned by their ids; they stay where they are until the next split.
 
     Raises:
         UnknownEntity, DuplicateEntity: nothing changed.
@@ -162,7 +182,8 @@ def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
 
     def settle() -> None:
         for loaded, _, rows in places:
-            loaded.table[PINNED][rows] = False
+            pinned = loaded.table[PINNED]
+            pinned[rows[pinned[rows] == BY_ID]] = FREE
 
     with Transaction(state) as transaction:
         transaction.then = settle
@@ -182,6 +203,7 @@ def migrate_all(
     weights = handed_over(state.weights, [source.version], target.version)
 
     def settle() -> None:
+        drop(context, state, naming(state, source.version), f"migrate_state moved its entities to {target.version}")
         record(state, [moved], MoveCause.MIGRATE, at, began)
         state.weights = dict(weights)
         if abs(weights[target.version] - 1) < 1e-9:

@@ -27,6 +27,7 @@ from grove_core.parts.contracts import GcPolicy, Retry, Router
 from grove_core.parts.discovery import resolve_loaded
 from grove_core.parts.running import Worker
 from grove_core.routing.shares import salt
+from grove_core.rules.rule import Rule
 from grove_core.runtime.meter import Meter
 from grove_core.runtime.past import Past
 from grove_core.runtime.store import Store
@@ -129,7 +130,7 @@ class Adoption:
     rows: int
     arrival: int
     origin: int
-    pinned: bool | None
+    pinned: int | None
     """What all rows are afterwards; None keeps what they were."""
 
 
@@ -157,6 +158,18 @@ class Intent:
     replacements: tuple[Replacement, ...] = ()
     then: Callable[[], None] = nothing_more
     """What belongs to the change besides rows: weights, trust, the history. Done last; twice is once."""
+
+
+@dataclass(frozen=True)
+class LiveRule:
+    """A rule that pins every entity it is true of."""
+
+    number: int
+    mark: int
+    """What stands in the column `PINNED` of an entity that it pins, which is then in its version."""
+    version: Version
+    rule: Rule
+    """Over the columns of its version."""
 
 
 class ModuleState:
@@ -199,6 +212,10 @@ class ModuleState:
         """How each of them is tried again."""
         self.judgements: Mapping[str, Judgement] = {}
         """What judges make of its canary while a rollout lasts, by their names. Replaced as a whole, never changed."""
+        self.pin_rules: tuple[LiveRule, ...] = ()
+        """The first that is true of an entity has it. None names a version that is not loaded."""
+        self.rule_number = 0
+        """The number of the latest rule."""
         self.past = Past()
         """Older states of it, where the settings keep some."""
         self.watch: Watch | None = None

@@ -22,7 +22,7 @@ FAILED = "grove.failed"
 ENGINE_COLUMNS: dict[str, np.dtype[Any]] = {
     ARRIVAL: np.dtype("<i8"),
     ORIGIN: np.dtype("<i4"),
-    PINNED: np.dtype("?"),
+    PINNED: np.dtype("u1"),
     FAILED: np.dtype("u1"),
 }
 """Columns that every table has besides its schema's; no worker maps them, and no schema can name them.
@@ -30,6 +30,10 @@ ENGINE_COLUMNS: dict[str, np.dtype[Any]] = {
 FAILED says in bits what an entity failed at since the module's comparison began, see `runtime.watch`; it means nothing
 where there is none.
 """
+
+FREE = 0
+BY_ID = 1
+"""What stands in `PINNED`: not pinned; pinned by its id; anything above is the `mark` of the rule it is pinned by."""
 
 
 @dataclass(frozen=True)

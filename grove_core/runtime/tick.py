@@ -17,6 +17,7 @@ from grove_core.runtime.commit import Effects, apply, count_observed, end_and_be
 from grove_core.runtime.context import Context
 from grove_core.runtime.keeping import keep
 from grove_core.runtime.moves import settle
+from grove_core.runtime.pinning import keep as keep_pins
 from grove_core.runtime.restore import Recovery, contain, join, recover, take_back
 from grove_core.runtime.review import review
 from grove_core.runtime.sampling import sample
@@ -55,6 +56,9 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
         take_back(context, running, recovery)
         raise
     _carry_out(context, recovery)
+    for state in running:
+        if state.pin_rules and state.condition is Condition.RUNNING:
+            keep_pins(context, state)
     clock.ended(Stage.COMMIT)
     for state in states:
         breaker.step(context, state)

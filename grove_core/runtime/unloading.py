@@ -9,21 +9,26 @@ from grove_core.base.errors import DeadlineExceeded, UnloadRefused, WorkerError
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.records import Memory, Role, UnloadReport
+from grove_core.base.showing import brief
 from grove_core.base.waiting import Waiting
 from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.moves import Transaction
+from grove_core.runtime.ruling import naming
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.wire.messages import AskIdle, Idle, Mapped, Shutdown
 
 
 def why_needed(state: ModuleState, loaded: LoadedVersion) -> str | None:
-    """Return the engine's own reason to keep a version, or None: entities and weight are never unloaded."""
+    """Return the engine's own reason to keep a version, or None: entities, weight and rules keep one."""
     if loaded.count:
         return f"it has {loaded.count} entities; move them with set_traffic_split or migrate_state first"
     only = len(state.versions) == 1
     if state.weights.get(loaded.version, 0.0) > 0 and not only:
         return f"it has the weight {state.weights[loaded.version]:g}; give it to another version first"
+    if (rules := naming(state, loaded.version)) and not only:
+        text = brief(rules[0].rule.text)
+        return f"the rule {rules[0].number}, {text}, pins entities to it; lift it with unpin_rule first"
     return None
 
 

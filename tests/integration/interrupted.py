@@ -103,6 +103,12 @@ def killed(engine: DebugEngine) -> None:
     kill(engine, next(one for one in engine.get_loaded_versions(MODULE) if one.major == 2))
 
 
+def ruled(engine: DebugEngine) -> None:
+    """Have a tick of 1.5 s move entities both ways, free some, and pin some where they are."""
+    engine.pin_where(MODULE, "4 <= x < 6 or tag == 0", 2)
+    engine.pin_where(MODULE, "2 <= x < 4 or x >= 7", 1)
+
+
 CALLS: dict[str, Interruptible] = {
     "load": case(one, lambda engine: engine.load_module_version(MODULE, 2)),
     "load the first": case(lambda engine, clock: None, lambda engine: engine.load_module_version(MODULE, 1)),
@@ -128,6 +134,11 @@ CALLS: dict[str, Interruptible] = {
         then(two(0.5), lambda engine: engine.pin(MODULE, [1, 2, 3, 4, 5, 6, 7, 8], 2)),
         lambda engine: engine.unpin(MODULE, [1, 2, 3, 4]),
     ),
+    "pin by a rule": case(two(0.5), lambda engine: engine.pin_where(MODULE, "x > 3 or tag == 1", 2)),
+    "lift a rule": case(then(two(0.5), ruled), lambda engine: engine.unpin_rule(MODULE, 1)),
+    "spawn under rules": case(then(two(0.5), ruled), lambda engine: engine.spawn(MODULE, x=np.arange(10.0))),
+    "roll back under rules": case(then(two(0.5), ruled), lambda engine: engine.rollback(MODULE, 1)),
+    "tick under rules": case(then(two(0.5), ruled), lambda engine: engine.tick(1.5)),
     "tick": case(two(0.5), lambda engine: engine.tick(0.5)),
     "tick with a fault": case(then(two(0.5), faulty("raise")), lambda engine: engine.tick(0.5)),
     "tick with a death": case(then(two(0.5), killed), lambda engine: engine.tick(0.5)),
@@ -150,7 +161,8 @@ def shown(engine: DebugEngine) -> dict[str, Any]:
         "weights": engine.get_traffic_split(MODULE),
         "running": sorted(engine.workers(MODULE)),
         "paused": engine.is_paused(MODULE),
-        "pinned": [engine.explain(MODULE, each).pinned for each in ids],
+        "pinned": [(told.pinned, told.rule) for told in (engine.explain(MODULE, each) for each in ids)],
+        "rules": [(each.number, each.rule, each.version, each.entities) for each in engine.pin_rules(MODULE)],
         "history": [(each.from_version, each.to_version, each.entities, each.number) for each in history],
         "versions": dict(zip(ids, engine.locate(MODULE, ids), strict=True)),
         "values": rows_by_id(columns),

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import floor
 
 BORN_B = 7
+TRUE_OF: Mapping[str, Callable[[int], bool]] = {
+    "{} % 3 == 1": lambda value: value % 3 == 1,
+    "not {} > -3": lambda value: value <= -3,
+    "-1000 <= {} < 1000": lambda value: -1000 <= value < 1000,
+    "{} in [0, 5, -9, 12345] or {} % 7 in [2, 3]": lambda value: value in (0, 5, -9, 12345) or value % 7 in (2, 3),
+}
+"""Rules over one column, and what they mean."""
 
 
 def wrapped(value: int, bits: int = 64) -> int:
@@ -38,6 +45,9 @@ class Row:
     """As version 3 knows it; `seen` is what it was when the row came."""
     seen: int = 0
     pinned: bool = False
+    """Whether by its id."""
+    rule: int | None = None
+    """The number of the rule that pins it."""
     came: tuple[int, str] | None = None
     """From which version it came where it is, and why; None if it was born there."""
 
@@ -49,6 +59,11 @@ class Row:
             return cls(3, values["total"], round(step3 / 10), step3, BORN_B, grain, grain, grain)
         step = values["step"]
         return cls(schema, values["a"], step, step * 10, values.get("b", BORN_B), values["grain"])
+
+    @property
+    def fixed(self) -> bool:
+        """Whether no split moves it."""
+        return self.pinned or self.rule is not None
 
     def move(self, to: int) -> None:
         """Go to another version."""
@@ -95,6 +110,20 @@ class Use:
     errors: int = 0
 
 
+@dataclass(frozen=True)
+class PinRule:
+    """A rule: what a column of a version must be for an entity to be pinned there."""
+
+    number: int
+    version: int
+    column: str
+    text: str
+
+    def true_of(self, each: int, row: Row) -> bool:
+        """Tell whether it is true of an entity."""
+        return TRUE_OF[self.text]({"id": each, **row.shown(self.version)}[self.column])
+
+
 @dataclass
 class Module:
     """The whole module."""
@@ -108,6 +137,8 @@ class Module:
     paused: bool = False
     moved: int = 0
     """Entities that changed their version, in all."""
+    rules: list[PinRule] = field(default_factory=list)
+    rule_number: int = 0
     kept: dict[int, dict[int, Row]] = field(default_factory=dict)
     """The latest generations: the number of a tick -> every row as it was before."""
 
@@ -131,7 +162,8 @@ class Module:
         """Tell whether nothing needs a version."""
         if len(self.loaded) == 1:
             return not self.rows
-        return not (self.in_version(version) or self.weights.get(version) or version == self.stable)
+        named = any(rule.version == version for rule in self.rules)
+        return not (self.in_version(version) or self.weights.get(version) or version == self.stable or named)
 
     def unload(self, version: int) -> None:
         """Unload a version; the module is forgotten with its last one."""
@@ -152,7 +184,7 @@ class Module:
     def quota(self) -> dict[int, int]:
         """Return how many entities each loaded version must have after a split, pins included."""
         share = self._shares(self.loaded, len(self.rows))
-        pinned = {version: sum(self.rows[each].pinned for each in self.in_version(version)) for version in self.loaded}
+        pinned = {version: sum(self.rows[each].fixed for each in self.in_version(version)) for version in self.loaded}
         fixed: dict[int, int] = {}
         while over := {v: pinned[v] for v in share if v not in fixed and pinned[v] > share[v]}:
             fixed |= over
@@ -160,9 +192,15 @@ class Module:
             share = {**fixed, **self._shares([v for v in sorted(self.loaded) if v not in fixed], rest)}
         return {version: share[version] for version in sorted(self.loaded)}
 
-    def quota_of_births(self, births: int) -> dict[int, int]:
-        """Return how many of so many newborn each loaded version gets: one by one, to the largest deficit."""
-        share, counts = self._shares(self.loaded, len(self.rows) + births), self.counts()
+    def quota_of_births(self, births: int, ruled: Iterable[int] = ()) -> dict[int, int]:
+        """Return how many of so many newborn each loaded version gets: one by one, to the largest deficit.
+
+        Others, of which rules are true, are born besides in the versions `ruled`.
+        """
+        counts = self.counts()
+        for version in ruled:
+            counts[version] += 1
+        share = self._shares(self.loaded, sum(counts.values()) + births)
         given = dict.fromkeys(counts, 0)
         for _ in range(births):
             given[max(counts, key=lambda v: (share[v] - counts[v] - given[v], -v))] += 1
@@ -171,8 +209,10 @@ class Module:
     def bear(self, schema: int, born: Mapping[int, Mapping[str, int]], places: Mapping[int, int]) -> None:
         """Let entities be born where the engine says."""
         for each, values in born.items():
-            self.rows[each] = Row.born(schema, values)
-            self.rows[each].move(places[each])
+            row = self.rows[each] = Row.born(schema, values)
+            rule = self.rule_of(each, row)
+            row.rule = None if rule is None else rule.number
+            row.move(places[each])
         self._resume()
 
     def move(self, ids: Iterable[int], to: int, cause: str) -> None:
@@ -184,6 +224,37 @@ class Module:
                 row.move(to)
         self._resume()
 
+    def rule_of(self, each: int, row: Row) -> PinRule | None:
+        """Return the first rule that is true of an entity."""
+        return next((rule for rule in self.rules if rule.true_of(each, row)), None)
+
+    def pin_where(self, version: int, column: str, text: str) -> PinRule:
+        """Set a rule; all are true then."""
+        self.rule_number += 1
+        self.rules.append(PinRule(self.rule_number, version, column, text))
+        self.keep_rules()
+        self._resume()
+        return self.rules[-1]
+
+    def unpin_rules(self, gone: Iterable[PinRule]) -> None:
+        """End rules; whom they pinned stays."""
+        numbers = {rule.number for rule in gone}
+        self.rules = [rule for rule in self.rules if rule.number not in numbers]
+        for row in self.rows.values():
+            row.rule = None if row.rule in numbers else row.rule
+
+    def rules_to(self, versions: Iterable[int]) -> list[PinRule]:
+        """Return the rules that pin to these versions."""
+        return [rule for rule in self.rules if rule.version in versions]
+
+    def keep_rules(self) -> None:
+        """Have every rule be true; pins by id go before."""
+        for each, row in self.rows.items():
+            rule = None if row.pinned else self.rule_of(each, row)
+            row.rule = None if rule is None else rule.number
+            if rule is not None:
+                self.move([each], rule.version, "pin")
+
     def end(self, ids: Iterable[int]) -> None:
         """End entities."""
         for each in ids:
@@ -192,6 +263,7 @@ class Module:
 
     def migrate(self, source: int, target: int) -> None:
         """Move all of one version, and its weight, to another."""
+        self.unpin_rules(self.rules_to([source]))
         self.move(self.in_version(source), target, "migrate")
         self.weights[target] = self.weights.get(target, Fraction(0)) + self.weights.pop(source, Fraction(0))
         if self.weights[target] == 1:
@@ -212,6 +284,7 @@ class Module:
             now = self.rows.get(each)
             row.move(target)
             row.pinned = now is not None and now.version == target and now.pinned
+            row.rule = now.rule if now is not None and now.version == target else None
             row.came = None if now is None else now.came if now.version == target else (now.version, "rollback")
             self.moved += now is not None and now.version != target
         born = {each: row for each, row in self.rows.items() if each not in then}
@@ -249,6 +322,8 @@ class Module:
         for version in left:  # one that recovered later may have gone back to it
             if self.loaded[version].alive and lost[version]:
                 self._process(version, lost[version])
+        if not self.paused:
+            self.keep_rules()
         return faults
 
     def _process(self, version: int, ids: list[int]) -> None:
@@ -292,6 +367,7 @@ class Module:
             self.load(target)
         elif self.loaded[target].noticed:
             self._restart(target)
+        self.unpin_rules(self.rules_to(sources))
         for source in sources:
             ids = self.in_version(source)
             for each in ids:

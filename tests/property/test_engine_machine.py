@@ -22,11 +22,11 @@ from hypothesis.stateful import (
 )
 
 from grove_core import DebugEngine, GroveError, ManualClock, Settings, Since
-from grove_core.base.errors import AlreadyLoaded, UnknownGeneration, UnknownVersion, UnloadRefused
+from grove_core.base.errors import AlreadyLoaded, InvalidRule, UnknownGeneration, UnknownVersion, UnloadRefused
 from grove_core.base.records import MigrationRecord
 
 from .ledger import COLUMNS, LEDGER, SOURCES
-from .model import Module
+from .model import TRUE_OF, Module, Row
 from .watching import kill, mapped_by, outcome, values_of
 
 Engine = DebugEngine
@@ -140,7 +140,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def bear(self, given: list[int] | None, count: int, seed: dict[str, int]) -> None:
         """Spawn so many; each has values of its own, within what stable's schema holds."""
-        schema, expected = self.model.stable, self.model.quota_of_births(count)
+        schema = self.model.stable
         assert schema is not None
         low, high = {3: (-(1 << 15), (1 << 15) - 1)}.get(schema, (-(1 << 63), (1 << 63) - 1))
         columns = {
@@ -152,9 +152,14 @@ class EngineMachine(RuleBasedStateMachine):
         ids = self.do(lambda engine: engine.spawn(LEDGER, id=given, **arrays)).tolist()
         assert len(set(ids)) == count and not self.model.rows.keys() & set(ids)
         assert given is None or ids == given
-        located = [version.major for version in self.engine.locate(LEDGER, ids)]
-        assert {version: located.count(version) for version in before} == expected
         born = {each: {name: columns[name][row] for name in columns} for row, each in enumerate(ids)}
+        rules = [self.model.rule_of(each, Row.born(schema, values)) for each, values in born.items()]
+        ruled = [rule.version for rule in rules if rule is not None]
+        expected = self.model.quota_of_births(count - len(ruled), ruled)
+        located = [version.major for version in self.engine.locate(LEDGER, ids)]
+        assert [place for place, rule in zip(located, rules, strict=True) if rule is not None] == ruled
+        free = [place for place, rule in zip(located, rules, strict=True) if rule is None]
+        assert {version: free.count(version) for version in before} == expected
         self.model.bear(schema, born, dict(zip(ids, located, strict=True)))
 
     @precondition(lambda self: self.model.loaded)
@@ -195,7 +200,7 @@ class EngineMachine(RuleBasedStateMachine):
         return weights
 
     def split_by(self, weights: dict[int, Fraction]) -> None:
-        before, pinned = self.where(), {each for each, row in self.model.rows.items() if row.pinned}
+        before, pinned = self.where(), {each for each, row in self.model.rows.items() if row.fixed}
         given = {version: float(weight) for version, weight in weights.items()}
         report = self.do(lambda engine: engine.set_traffic_split(LEDGER, given))
         self.model.set_weights(weights)
@@ -220,7 +225,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.do(lambda engine: engine.pin(LEDGER, ids, version))
         self.model.move(ids, version, "pin")
         for each in ids:
-            self.model.rows[each].pinned = True
+            self.model.rows[each].pinned, self.model.rows[each].rule = True, None
 
     @precondition(lambda self: self.model.loaded)
     @rule(picks=PICKS)
@@ -229,6 +234,28 @@ class EngineMachine(RuleBasedStateMachine):
         self.do(lambda engine: engine.unpin(LEDGER, ids))
         for each in ids:
             self.model.rows[each].pinned = False
+
+    @precondition(lambda self: self.model.loaded)
+    @rule(
+        version=VERSIONS, column=st.sampled_from(["id", "a", "total", "grain", "b"]), text=st.sampled_from([*TRUE_OF])
+    )
+    def pin_where(self, version: int, column: str, text: str) -> None:
+        def step(engine: Engine) -> Any:
+            return engine.pin_where(LEDGER, text.replace("{}", column), version)
+
+        if version not in self.model.loaded or column not in ("id", *COLUMNS[version]):
+            with pytest.raises(InvalidRule if version in self.model.loaded else UnknownVersion):
+                self.do(step)
+            return
+        told, expected = self.do(step), self.model.pin_where(version, column, text)
+        assert (told.number, told.version.major) == (expected.number, version)
+
+    @precondition(lambda self: self.model.rules)
+    @rule(pick=st.integers(0, 5))
+    def unpin_rule(self, pick: int) -> None:
+        gone = self.model.rules[pick % len(self.model.rules)]
+        self.do(lambda engine: engine.unpin_rule(LEDGER, gone.number))
+        self.model.unpin_rules([gone])
 
     @rule(times=st.integers(1, 3))
     def tick(self, times: int) -> None:
@@ -336,7 +363,8 @@ class EngineMachine(RuleBasedStateMachine):
         history = self.engine.migration_history(LEDGER) if self.model.loaded else []
         for each, row in self.model.rows.items():
             told = self.engine.explain(LEDGER, each)
-            assert (told.id, told.version.major, told.pinned) == (each, row.version, row.pinned)
+            assert (told.id, told.version.major, told.pinned) == (each, row.version, row.fixed)
+            assert (told.rule and told.rule.number) == row.rule
             assert (told.number == 0) == (told.move is None) == (row.came is None), "no history is that long"
             if told.move is not None and told.origin is not None:
                 assert (told.origin.major, told.move.cause.value) == row.came
@@ -344,6 +372,15 @@ class EngineMachine(RuleBasedStateMachine):
                 assert told.move in history and told.move.number == told.number
             assert str(told).startswith(f"{LEDGER} {each} is in {row.version}.0.0, ")
         assert [record.number for record in history] == sorted(record.number for record in history)
+
+    @invariant()
+    def rules_are_listed(self) -> None:
+        told = self.engine.pin_rules(LEDGER) if self.model.loaded else []
+        assert [(each.number, each.version.major, each.rule) for each in told] == [
+            (each.number, each.version, each.text.replace("{}", each.column)) for each in self.model.rules
+        ]
+        pinned = Counter(row.rule for row in self.model.rows.values())
+        assert [each.entities for each in told] == [pinned[each.number] for each in told]
 
     @invariant()
     def roles_and_weights_are_known(self) -> None:

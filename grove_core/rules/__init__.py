@@ -1,0 +1,1 @@
+"""Rules over columns: read, never run as code."""
