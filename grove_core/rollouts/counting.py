@@ -70,6 +70,8 @@ class Counting:
         self._since = snapshot(canary), snapshot(stable)
         self._tallies = {name: Tally() for name in (ERRORS, TICKS, *(each.name for each in terms.objectives))}
         self._watch = watch.begin(state, terms.objectives)
+        if not terms.alone:
+            self._watch.leave_out_pinned(state)
 
     def count(self, number: int, dt: float) -> None:
         """Count what came since the last time.

@@ -20,7 +20,9 @@ from grove_core.base.errors import InvalidInput
 from grove_core.base.interrupts import put_off
 from grove_core.runtime.index import rows_of
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import FAILED
+from grove_core.runtime.store import FAILED, FREE, PINNED
+
+EVERY_BIT = 0xFF
 
 
 class Firsts(NamedTuple):
@@ -58,6 +60,14 @@ class Watch:
     def at_risk(self, loaded: LoadedVersion, name: str, failures: int) -> int:
         """Return how many of a version's entities had not failed before the `failures` that were just taken."""
         return loaded.count - self._failed(loaded, self._bits[name], 0, loaded.count) + failures
+
+    def leave_out_pinned(self, state: ModuleState) -> None:
+        """Count nobody who is pinned now: where they are is no chance, so it says nothing of a version."""
+        for loaded in state.versions.values():
+            pinned = loaded.table[PINNED] != FREE
+            if pinned.any():
+                loaded.table[FAILED][pinned] = EVERY_BIT
+                self._used = EVERY_BIT
 
     def tick_begins(self) -> None:
         """Note where things are, for `take_back`."""

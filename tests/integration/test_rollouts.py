@@ -26,9 +26,10 @@ from grove_core.parts.choice import Choice
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.plans import Gate, OnFailure, Plan, Wait, Weigh
 
+from . import sources
 from .conftest import PATIENT, OpenEngine, kill
 from .rolling import BAD, GOOD, ONE, SLOW, THREE, TWO, counts, populate, run, split, state, told
-from .sources import MODULE
+from .sources import MODULE, SCHEMA_1
 
 FAIR = {"1.0.0": GOOD, "2.0.0": GOOD}
 UNFAIR = {"1.0.0": GOOD, "2.0.0": BAD}
@@ -436,6 +437,21 @@ def test_an_observed_value_is_judged_as_errors_are(open_engine: OpenEngine) -> N
     run(engine, clock, 0.1)
     status = engine.rollouts.status(MODULE)
     assert status.state is RolloutState.FAILED and "fun" in status.reason
+
+
+def test_pinned_entities_have_no_part_in_the_contest(open_engine: OpenEngine) -> None:
+    source = sources.version("e.n += 1\ne.fail(e.id[e.id < 50], 'on purpose')", schema=SCHEMA_1)
+    engine, clock = opened(open_engine, {"1.0.0": source, "2.0.0": source})
+    populate(engine)
+    engine.load_module_version(MODULE, 2)
+    engine.pin(MODULE, np.arange(50), 2)
+    engine.rollouts.start(MODULE, 2)
+    assert counts(engine) == {1: 900, 2: 100}
+    run(engine, clock, 31)
+    assert state(engine) is RolloutState.PROMOTED, "those that always fail are where they are because of a pin"
+    figures = told(engine, EventKind.ROLLOUT_PROMOTED)[0].details["evidence"]["evidence"]
+    assert figures["errors.canary_failures"] == 0
+    assert figures["errors.canary_trials"] == 50 * figures["ticks.canary_trials"]
 
 
 # -- nothing half done ---------------------------------------------------------------------------------------
