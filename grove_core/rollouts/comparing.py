@@ -20,7 +20,7 @@ from grove_core.judging.intervals import (
 )
 from grove_core.runtime.context import Context
 from grove_core.runtime.observing import Totals, observed_since, snapshot
-from grove_core.runtime.state import LoadedVersion, ModuleState
+from grove_core.runtime.state import ModuleState
 
 HALF = ALPHA / 2
 """For each side of a ratio."""
@@ -32,14 +32,17 @@ class Baseline:
 
     at: float
     weights: Mapping[Version, float]
-    totals: Mapping[Version, tuple[LoadedVersion, Totals]]
+    totals: Mapping[Version, Totals]
 
     def still(self, state: ModuleState) -> bool:
         """Tell whether nothing has changed since that makes a period of its own."""
         return (
             self.weights == state.weights
             and len(self.totals) == len(state.versions)
-            and all(state.versions.get(version) is loaded for version, (loaded, _) in self.totals.items())
+            and all(
+                version in state.versions and state.versions[version].meter is totals.meter
+                for version, totals in self.totals.items()
+            )
         )
 
 
@@ -54,7 +57,7 @@ class Baselines:
         """Begin a period anew where the split, or what is loaded, is not what it was; return the one that is on."""
         baseline = self._baselines.get(state.name)
         if baseline is None or not baseline.still(state):
-            totals = {version: (loaded, snapshot(loaded)) for version, loaded in state.versions.items()}
+            totals = {version: snapshot(loaded) for version, loaded in state.versions.items()}
             baseline = Baseline(self._context.clock.now(), dict(state.weights), totals)
             self._baselines[state.name] = baseline
         return baseline
@@ -69,7 +72,7 @@ class Baselines:
         stable = state.stable_version.version
         versions = (stable, *(version for version in sorted(state.versions) if version != stable))
         seen = {
-            version: observed_since(self._context, state.versions[version], baseline.totals[version][1])
+            version: observed_since(self._context, state.versions[version], baseline.totals[version])
             for version in versions
         }
         now = self._context.clock.now()
