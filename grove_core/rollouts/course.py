@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from grove_core.base.errors import GroveError, UnknownModule, WrongTransition
@@ -13,6 +14,7 @@ from grove_core.parts.plans import Gate, Step, Wait, Weigh
 from grove_core.rollouts.counting import Counting, Terms
 from grove_core.rollouts.rollout import Member, Rollout
 from grove_core.rollouts.weighing import send_back, weigh
+from grove_core.rollouts.whole import whole
 from grove_core.runtime import watch
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import ModuleState
@@ -74,18 +76,25 @@ class Course:
         if index >= len(steps):
             self.promote(rollout, reason)
             return
-        step = steps[index]
+        with self.whole(rollout):
+            self._take(rollout, index, action, reason)
+            self.tell(rollout, kind, **_told(steps[index]))
+
+    def _take(self, rollout: Rollout, index: int, action: RolloutAction, reason: str) -> None:
+        step = rollout.plan.steps[index]
         if isinstance(step, Weigh):
-            countings = [self._counting(rollout, member, step.weight) for member in rollout.members]
             weigh(self._context, self._states, rollout.members, step.weight)
-            for member, counting in zip(rollout.members, countings, strict=True):
-                member.counting, member.judgements = counting, {}
+            for member in rollout.members:
+                self.compare(rollout, member)
         rollout.step, rollout.step_seconds, rollout.idle_seconds = index, 0.0, 0.0
         rollout.told_to_fail = rollout.bake_anew = False
         rollout.go(action, f"{reason}: {step}")
         if not isinstance(step, Weigh):
             rollout.go(RolloutAction.WAIT, rollout.reason)
-        self.tell(rollout, kind, what=str(step), weight=step.weight if isinstance(step, Weigh) else None)
+
+    def whole(self, rollout: Rollout) -> AbstractContextManager[None]:
+        """Leave all as it was if anything is raised within."""
+        return whole(self._context, rollout, [self._states(member.module) for member in rollout.members])
 
     @put_off()
     def resume(self, rollout: Rollout) -> None:
@@ -115,21 +124,12 @@ class Course:
         self.tell(rollout, EventKind.ROLLOUT_RESUMED)
 
     def compare(self, rollout: Rollout, member: Member) -> None:
-        """Begin to compare one canary with stable anew."""
-        weight = self._states(member.module).weights.get(member.canary, 0.0)
-        member.counting, member.judgements = self._counting(rollout, member, weight), {}
-
-    def _counting(self, rollout: Rollout, member: Member, weight: float) -> Counting:
-        """Make what counts from now on; with all weight in the canary there is nothing to hold it against."""
+        """Begin to compare one canary with stable anew; with all weight in it there is nothing to hold it against."""
         state, plan = self._states(member.module), rollout.plan
+        alone = state.weights.get(member.canary, 0.0) >= 1
         canary, stable = state.versions[member.canary], state.versions[member.stable]
-        return Counting(
-            self._context,
-            state,
-            canary,
-            stable,
-            Terms(plan.objectives, plan.tick_ms, plan.judged, alone=weight >= 1),
-        )
+        terms = Terms(plan.objectives, plan.tick_ms, plan.judged, alone)
+        member.counting, member.judgements = Counting(self._context, state, canary, stable, terms), {}
 
     @put_off()
     def promote(self, rollout: Rollout, reason: str) -> None:
@@ -139,9 +139,10 @@ class Course:
             WrongTransition, GroveError: it is where it was.
         """
         rollout.after(RolloutAction.PROMOTE)
-        weigh(self._context, self._states, rollout.members, 1.0)
-        self._end(rollout, RolloutAction.PROMOTE, reason)
-        self.tell(rollout, EventKind.ROLLOUT_PROMOTED)
+        with self.whole(rollout):
+            weigh(self._context, self._states, rollout.members, 1.0)
+            self._end(rollout, RolloutAction.PROMOTE, reason)
+            self.tell(rollout, EventKind.ROLLOUT_PROMOTED)
 
     @put_off()
     def end(
@@ -194,3 +195,7 @@ def _is_open(step: Step, rollout: Rollout) -> bool:
     if isinstance(step, Gate):
         return step.name in rollout.gates
     return isinstance(step, Wait) and step.seconds == 0
+
+
+def _told(step: Step) -> dict[str, Any]:
+    return {"what": str(step), "weight": step.weight if isinstance(step, Weigh) else None}

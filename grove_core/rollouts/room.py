@@ -18,7 +18,7 @@ from grove_core.rollouts.advancing import advance
 from grove_core.rollouts.course import Course
 from grove_core.rollouts.judged import choose_judges
 from grove_core.rollouts.rollout import Member, Rollout, owner
-from grove_core.rollouts.starting import Calls, again, members_of, refuse_owned
+from grove_core.rollouts.starting import Calls, again, canaries_of, refuse_owned
 from grove_core.rollouts.telling import status_of
 from grove_core.rollouts.warm import Warm
 from grove_core.runtime.context import Context
@@ -156,16 +156,12 @@ class Rollouts:
         with self._turns.take("rollouts.retry"):
             rollout = self._latest(module)
             rollout.after(RolloutAction.RETRY)
-            with again(self._context, self._calls, rollout, self._rollouts), put_off():
-                before = rollout.step, rollout.gates
+            ready = again(self._context, self._calls, rollout, self._rollouts)
+            with ready, put_off(), self._course.whole(rollout):
                 rollout.seen_at, rollout.gates = self._context.clock.now(), set()
-                try:
-                    reason = "somebody retried it"
-                    self._course.enter(rollout, 0, RolloutAction.RETRY, reason, EventKind.ROLLOUT_STARTED)
-                except BaseException:
-                    rollout.step, rollout.gates = before
-                    raise
                 rollout.attempt += 1
+                reason = "somebody retried it"
+                self._course.enter(rollout, 0, RolloutAction.RETRY, reason, EventKind.ROLLOUT_STARTED)
             return self._status(rollout)
 
     def undo(self, module: str) -> RolloutStatus:
@@ -261,9 +257,9 @@ class Rollouts:
             chosen = self._plan(plan)
             choices = self._context.settings.judges if chosen.judges is None else chosen.judges
             judges = choose_judges(self._context.catalogue, choices)
-            with members_of(self._calls, versions, self._rollouts, path, config) as members, put_off():
+            with canaries_of(self._context, self._calls, versions, self._rollouts, path, config) as found, put_off():
                 now = self._context.clock.now()
-                rollout = Rollout(self._number + 1, chosen, members, judges, now, now)
+                rollout = Rollout(self._number + 1, chosen, found.members, judges, now, now)
                 if reason := self._trusted(rollout):
                     self._course.promote(rollout, reason)
                 else:
@@ -271,6 +267,7 @@ class Rollouts:
                     self._course.enter(rollout, 0, RolloutAction.GO_ON, "it begins", kind)
                 self._number += 1
                 self._rollouts.append(rollout)
+                found.kept = True
             return self._status(rollout)
 
     def _plan(self, plan: str | Plan | None) -> Plan:

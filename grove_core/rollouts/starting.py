@@ -14,6 +14,7 @@ from grove_core.base.interrupts import put_off
 from grove_core.base.versions import Requirement, matching
 from grove_core.rollouts.rollout import Member, Rollout, owner
 from grove_core.rollouts.weighing import others_of
+from grove_core.rollouts.whole import Standing
 from grove_core.runtime.breaker import closed_by_hand
 from grove_core.runtime.context import Context
 from grove_core.runtime.roles import release
@@ -37,48 +38,60 @@ class Calls:
     """Gives the highest installed version that fits; None where none does."""
 
 
+class Canaries:
+    """The modules of a rollout, their canaries loaded, until it is settled whether they stay so."""
+
+    def __init__(self) -> None:
+        self.members: list[Member] = []
+        self.kept = False
+        """Whether the rollout has begun: what is raised from then on takes nothing back."""
+
+
 @contextmanager
-def members_of(
+def canaries_of(
+    context: Context,
     calls: Calls,
     versions: Mapping[str, Requirement],
     rollouts: Sequence[Rollout],
     path: str | None,
     config: Mapping[str, Any] | None,
-) -> Iterator[list[Member]]:
-    """Give the modules of a rollout, their canaries loaded. If anything fails within, those are unloaded again.
+) -> Iterator[Canaries]:
+    """Give the modules of a rollout. If anything fails within before they are kept, all is as before.
 
     Raises:
         GroveError: nothing has changed.
     """
-    before: dict[str, set[Version]] = {}
+    before: list[tuple[str, Standing]] = []
+    found = Canaries()
     try:
-        members = []
         for module, requirement in versions.items():
             state = calls.state(module)
             refuse_owned(rollouts, module)
-            before[module] = set(state.versions)
+            before.append((module, Standing(state)))
             version = None if path is not None else _canary(calls, state, requirement)
             if version is None or version not in state.versions:
                 version = calls.load(module, requirement if version is None else str(version), path, config)
             stable = state.stable_version.version
             if version == stable:
                 raise Refused("it is stable already; there is nothing to roll out", module=module, version=version)
-            members.append(Member(module, version, stable, others_of(state, version) or {stable: 1.0}))
-        yield members
+            found.members.append(Member(module, version, stable, others_of(state, version) or {stable: 1.0}))
+        yield found
     except BaseException:
-        _unload_new(calls, before)
+        if not found.kept:
+            _restore(context, calls, before)
         raise
 
 
 @contextmanager
 def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[Rollout]) -> Iterator[None]:
-    """Make the canaries of a rollout that has ended ready for another attempt; if anything fails, all is as before.
+    """Make the canaries of a rollout that has ended ready for another attempt; if it is not made, all is as before.
 
     Raises:
         GroveError: nothing has changed.
     """
-    before: dict[str, set[Version]] = {}
+    before: list[tuple[str, Standing]] = []
     quarantined: list[tuple[ModuleState, Version]] = []
+    ended = rollout.state
     stables = [(member, member.stable, member.others) for member in rollout.members]
     try:
         for member in rollout.members:
@@ -86,7 +99,7 @@ def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[R
             refuse_owned(rollouts, member.module)
             if state.stable_version.version == member.canary:
                 raise Refused("it is stable meanwhile", module=member.module, version=member.canary)
-            before[member.module] = set(state.versions)
+            before.append((member.module, Standing(state)))
             if member.canary in state.quarantined:
                 quarantined.append((state, member.canary))
             if member.canary not in state.versions:
@@ -97,20 +110,22 @@ def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[R
             member.others = others_of(state, member.canary) or {member.stable: 1.0}
         yield
     except BaseException:
-        with put_off():
-            for member, stable, others in stables:
-                member.stable, member.others = stable, others
-            for state, version in quarantined:
-                state.quarantined.add(version)
-            _unload_new(calls, before)
+        if rollout.state is ended:
+            with put_off():
+                for member, stable, others in stables:
+                    member.stable, member.others = stable, others
+                for state, version in quarantined:
+                    state.quarantined.add(version)
+                _restore(context, calls, before)
         raise
 
 
 @put_off()
-def _unload_new(calls: Calls, before: Mapping[str, set[Version]]) -> None:
-    """Unload what was loaded since."""
-    for module, versions in before.items():
-        for version in set(calls.state(module).versions) - versions:
+def _restore(context: Context, calls: Calls, before: Sequence[tuple[str, Standing]]) -> None:
+    """Have modules be as they were, and unload what was loaded since."""
+    for module, standing in before:
+        standing.restore(context)
+        for version in calls.state(module).versions.keys() - standing.versions:
             calls.unload(module, version)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from packaging.version import Version
 
@@ -10,10 +10,9 @@ from grove_core.base.errors import GroveError
 from grove_core.base.events import EventKind
 from grove_core.base.records import MoveCause
 from grove_core.rollouts.rollout import Member
+from grove_core.rollouts.whole import split
 from grove_core.runtime.context import Context
-from grove_core.runtime.moves import settle
 from grove_core.runtime.rollback import go_back
-from grove_core.runtime.split import set_split
 from grove_core.runtime.state import ModuleState
 
 States = Callable[[str], ModuleState]
@@ -28,26 +27,17 @@ def others_of(state: ModuleState, canary: Version) -> dict[Version, float]:
 
 
 def weigh(context: Context, states: States, members: Sequence[Member], weight: float) -> None:
-    """Give each canary a weight; the others keep their proportions. All of them, or none.
+    """Give each canary a weight; the others keep their proportions.
 
     Raises:
-        GroveError: one split cannot be met; all are as they were.
+        GroveError: one split cannot be met; those before it are, so this is to be called as a part of a `whole`.
     """
-    found = [(member, states(member.module)) for member in members]
-    before = [(dict(state.weights), state.stable, state.previous) for _, state in found]
-    try:
-        for member, state in found:
-            member.others = others_of(state, member.canary) or member.others
-            wanted = shares(member, weight)
-            if wanted != {version: share for version, share in state.weights.items() if share > 0}:
-                _split(context, state, wanted)
-    except BaseException:
-        for (_, state), (weights, stable, previous) in zip(found, before, strict=True):
-            settle(state)
-            if state.weights != weights:
-                _split(context, state, weights)
-                state.stable, state.previous = stable, previous
-        raise
+    for member in members:
+        state = states(member.module)
+        member.others = others_of(state, member.canary) or member.others
+        wanted = shares(member, weight)
+        if wanted != {version: share for version, share in state.weights.items() if share > 0}:
+            split(context, state, wanted)
 
 
 def shares(member: Member, weight: float) -> dict[Version, float]:
@@ -72,11 +62,7 @@ def send_back(context: Context, state: ModuleState, member: Member, reason: str)
         go_back(context, state, [canary], member.stable, None, MoveCause.ROLLOUT, 0.0, reason)
     if len(member.others) > 1 and member.others.keys() <= state.versions.keys():
         try:
-            _split(context, state, member.others)
+            split(context, state, member.others)
         except GroveError as error:  # they are where they are safe; only the proportions are not what they were
             context.emit(EventKind.ROLLED_BACK, state.name, member.stable, entities=entities, error=str(error))
     return entities
-
-
-def _split(context: Context, state: ModuleState, weights: Mapping[Version, float]) -> None:
-    set_split(context, state, {str(version): share for version, share in weights.items()})
