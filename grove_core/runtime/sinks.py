@@ -146,6 +146,7 @@ class _Threaded:
         if self._thread.is_alive():
             self._left = True
             left = sum(isinstance(each, Event | Sample) for each in self._rest())
+            self._queue.put(_End())  # should it come back just now, it may be at the queue already
             self._failure = f"did not end within {allowed:g} s, {left} events and samples that waited for it are lost"
 
     def _run(self) -> None:

@@ -147,8 +147,9 @@ def end_worker(loaded: LoadedVersion) -> bool:
     if worker is None:
         return True
     gone = worker.kill()
-    loaded.worker = loaded.mapped = None  # else a store that was given away keeps its views
     worker.close()
+    # Last, since what is interrupted before is done again. A store that was given away would keep its views.
+    loaded.worker = loaded.mapped = None
     return gone
 
 
