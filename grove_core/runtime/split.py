@@ -110,11 +110,12 @@ def _places_of_newborn(
     state: ModuleState, loaded: list[LoadedVersion], ids: NDArray[np.int64], marks: Marks | None
 ) -> NDArray[np.int32]:
     """Return the index of each newborn's version: those that no rule pins fill what the others leave."""
-    counts, target = [one.count for one in loaded], np.full(len(ids), NEW, np.int32)
+    versions, counts = tuple(one.version for one in loaded), [one.count for one in loaded]
+    target = np.full(len(ids), NEW, np.int32)
     free: Rows = slice(0, len(ids))
     if marks is not None:
         for rule in state.pin_rules:
-            index = loaded.index(state.versions[rule.version])
+            index = versions.index(rule.version)
             pinned = marks == rule.mark
             target[pinned] = index
             counts[index] += int(np.count_nonzero(pinned))
@@ -122,7 +123,7 @@ def _places_of_newborn(
     shares = [state.weights.get(one.version, 0.0) for one in loaded]
     none = np.full(len(ids), NEW, np.int32)
     population = Population(
-        tuple(one.version for one in loaded),
+        versions,
         tuple(shares),
         ids,
         keys(ids, state.salt),

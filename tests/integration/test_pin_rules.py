@@ -358,6 +358,19 @@ def test_a_rule_does_not_fight_the_rollback_of_a_fault(open_engine: OpenEngine, 
     assert where(engine) == "1" * 10, "nor when the version is loaded again"
 
 
+def test_an_aborted_rollout_ends_the_rules_to_its_canary(open_engine: OpenEngine) -> None:
+    engine = open_engine(THREE_ALIKE)
+    walkers(engine, 1)
+    engine.rollouts.start(MODULE, 2)
+    engine.pin_where(MODULE, "n > 6", 2)
+    assert where(engine)[7:] == "222"
+    engine.tick(0.1)
+    engine.rollouts.abort(MODULE)
+    assert (where(engine), engine.pin_rules(MODULE)) == ("1" * 10, [])
+    engine.tick(0.1)
+    assert where(engine) == "1" * 10
+
+
 def test_a_rule_outlives_a_restart_of_its_version(open_engine: OpenEngine) -> None:
     engine = open_engine({"1.0.0": WALKS})
     walkers(engine, 1)
