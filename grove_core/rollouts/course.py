@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from grove_core.base.errors import GroveError, UnknownModule, WrongTransition
+from grove_core.base.errors import UnknownModule, WrongTransition
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.rollouts import RolloutAction, RolloutState
@@ -138,10 +139,10 @@ class Course:
         Raises:
             WrongTransition, GroveError: it is where it was.
         """
-        rollout.after(RolloutAction.PROMOTE)
         with self.whole(rollout):
+            rollout.state = rollout.after(RolloutAction.PROMOTE)
             weigh(self._context, self._states, rollout.members, 1.0)
-            self._end(rollout, RolloutAction.PROMOTE, reason)
+            self._close(rollout, reason)
             self.tell(rollout, EventKind.ROLLOUT_PROMOTED)
 
     @put_off()
@@ -156,18 +157,20 @@ class Course:
         Raises:
             WrongTransition, GroveError: it is where it was; none can go back.
         """
-        rollout.after(action)
         members = [each for each in rollout.members if each.module != spared]
+        was = rollout.state
+        rollout.state = rollout.after(action)  # first: whatever strikes from here on, it is over once somebody is back
         moved, failures = 0, []
         for member in members:
             try:
                 moved += send_back(self._context, self._states(member.module), member, reason)
-            except Exception as error:  # whatever it was: what had been decided by then is done
+            except Exception as error:  # what had been decided by then is done
                 if not self._is_back(member):
                     failures.append(error)
         if failures and len(failures) == len(members):
+            rollout.state = was
             raise failures[0]
-        self._end(rollout, action, "; ".join([reason, *map(str, failures)]))
+        self._close(rollout, "; ".join([reason, *map(str, failures)]))
         self.tell(rollout, kind, entities=moved)
 
     def _is_back(self, member: Member) -> bool:
@@ -177,17 +180,16 @@ class Course:
         except UnknownModule:
             return True
 
-    def _end(self, rollout: Rollout, action: RolloutAction, reason: str) -> None:
-        rollout.ended_at = self._context.clock.now()
-        rollout.go(action, reason)
+    def _close(self, rollout: Rollout, reason: str) -> None:
+        """Have one that is over watch nothing more."""
+        rollout.reason, rollout.ended_at = reason, self._context.clock.now()
+        rollout.note(rollout.ended_at)
         for member in rollout.members:
             member.counting = None
-            try:
+            with contextlib.suppress(UnknownModule):  # it was unloaded
                 state = self._states(member.module)
-            except GroveError:  # the module is gone
-                continue
-            watch.end(state)
-            state.judgements = {}
+                watch.end(state)
+                state.judgements = {}
 
 
 def _is_open(step: Step, rollout: Rollout) -> bool:
