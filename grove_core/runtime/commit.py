@@ -16,6 +16,7 @@ from grove_core.runtime.asks import Ask, Problem
 from grove_core.runtime.context import Context
 from grove_core.runtime.index import refuse_alive, rows_of
 from grove_core.runtime.mending import mend
+from grove_core.runtime.moves import settle
 from grove_core.runtime.split import despawn, spawn
 from grove_core.runtime.validators import refusal
 from grove_core.runtime.values import Told, read
@@ -129,6 +130,8 @@ def end_and_bear(context: Context, order: Ask, effects: Effects) -> None:
         try:
             spawn(state, loaded, columns, count, ids)
         except (GroveError, MemoryError) as error:
+            if settle(state):  # it struck while they were being published: they are born
+                continue
             loaded.meter.errors += count
             context.emit(
                 EventKind.ENTITIES_FAILED,
