@@ -43,6 +43,7 @@ from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Settings
 from grove_core.rollouts.comparing import Baselines
 from grove_core.rollouts.room import Rollouts
+from grove_core.rollouts.roster import Roster
 from grove_core.rollouts.starting import Calls
 from grove_core.runtime import breaker, keeping, loading, pinning, queries, ruling, split, unloading
 from grove_core.runtime.context import Context
@@ -103,7 +104,8 @@ class MultiVersionEngine:
         self._turns = Turns()
         self._number = 0
         self._baselines = Baselines(self._context)
-        self._rollouts = Rollouts(self._context, self._turns, self._calls())
+        self._roster = Roster(self._context, self._calls())
+        self._rollouts = Rollouts(self._roster, self._turns)
         for record in self.plugin_records:
             if record.error is not None:
                 self._context.emit(EventKind.PLUGIN_FAILED, plugin=record.name, error=record.error)
@@ -174,7 +176,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("unload_module_version"):
             state = self._state(module)
-            self._rollouts.refuse_unload(module, state.resolve(version).version)
+            self._roster.refuse_unload(module, state.resolve(version).version)
             try:
                 return unloading.unload(self._context, state, state.resolve(version))
             finally:
@@ -190,7 +192,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("set_traffic_split"):
             state = self._state(module)
-            self._rollouts.refuse_split(module)
+            self._roster.refuse_split(module)
             complete_graph(self._context, state, self.versions)
             report = split.set_split(self._context, state, weights)
             breaker.split_by_hand(self._context, state)
@@ -218,7 +220,7 @@ class MultiVersionEngine:
         """
         with self._turns.take("migrate_state"):
             state = self._state(module)
-            self._rollouts.refuse_split(module)
+            self._roster.refuse_split(module)
             source, target = state.resolve(from_version), state.resolve(to_version)
             if source is target:
                 raise InvalidInput(
@@ -267,7 +269,7 @@ class MultiVersionEngine:
                 report = go_back_by_hand(self._context, state, target_version, began, max_downtime_ms)
             else:
                 report = go_back_to(self._context, state, target_version, generation, since, began, max_downtime_ms)
-            self._rollouts.rolled_back(module, report.target)
+            self._roster.rolled_back(module, report.target)
             return report
 
     def generations(self, module: str) -> list[GenerationRecord]:
@@ -503,7 +505,7 @@ class MultiVersionEngine:
             with put_off():
                 self._number += 1
                 report = tick(self._context, list(self._states.values()), self._number, float(dt))
-                self._rollouts.after_tick(report, float(dt))
+                self._roster.after_tick(report, float(dt))
                 for state in self._states.values():
                     self._baselines.follow(state)
             return report

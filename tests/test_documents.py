@@ -78,7 +78,7 @@ def test_the_guide_names_every_call_of_the_engine() -> None:
 def test_the_page_on_rollouts_runs_and_names_every_call_state_and_option(tmp_path: Path) -> None:
     (program,) = blocks(ROLLOUTS, "python")
     runs(program)
-    calls = {name for name in vars(Rollouts) if not name.startswith(("_", "refuse", "rolled", "after"))}
+    calls = {name for name in vars(Rollouts) if not name.startswith("_")}
     assert {call for call in calls if f"`{call}" not in ROLLOUTS} == set()
     assert {state for state in RolloutState if f"`{state}`" not in ROLLOUTS} == set()
     options = {field.name for field in fields(Plan)} - {"name", "steps"}

@@ -72,6 +72,10 @@ class Rollout:
         """Its modules and versions, for a message."""
         return ", ".join(f"{each.module}@{each.canary}" for each in self.members)
 
+    def is_of(self, module: str) -> bool:
+        """Tell whether a module takes part in it."""
+        return any(member.module == module for member in self.members)
+
     def after(self, action: RolloutAction) -> RolloutState:
         """Return where an action leads from here.
 
@@ -111,4 +115,4 @@ class Rollout:
 
 def owner(rollouts: Sequence[Rollout], module: str) -> Rollout | None:
     """Return the rollout that owns a module's split, if one does."""
-    return next((each for each in rollouts if each.active and any(m.module == module for m in each.members)), None)
+    return next((each for each in rollouts if each.active and each.is_of(module)), None)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from grove_core.base.errors import InvalidInput, InvalidPlan, RolloutActive, UnknownRollout, WrongTransition
+from grove_core.base.errors import InvalidInput, InvalidPlan, WrongTransition
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
-from grove_core.base.records import TickReport
 from grove_core.base.rollouts import RolloutAction, RolloutStatus
 from grove_core.base.showing import brief
 from grove_core.base.versions import Requirement
 from grove_core.parts.plans import NAME, Gate, Plan
-from grove_core.rollouts.advancing import advance
-from grove_core.rollouts.course import Course
 from grove_core.rollouts.judged import choose_judges
-from grove_core.rollouts.rollout import Member, Rollout, owner
-from grove_core.rollouts.starting import Calls, again, canaries_of, refuse_owned
+from grove_core.rollouts.rollout import Member, Rollout
+from grove_core.rollouts.roster import Roster
+from grove_core.rollouts.starting import again, canaries_of, refuse_owned
 from grove_core.rollouts.telling import status_of
-from grove_core.rollouts.warm import Warm
-from grove_core.runtime.context import Context
 from grove_core.runtime.turns import Turns
-
-REMEMBERED = 100
-"""How many rollouts an engine remembers."""
 
 
 class Rollouts:
@@ -34,12 +26,9 @@ class Rollouts:
     Every call names a module; for a rollout of several, any of them. A call that fails leaves everything as it was.
     """
 
-    def __init__(self, context: Context, turns: Turns, calls: Calls) -> None:
-        self._context, self._turns, self._calls = context, turns, calls
-        self._course = Course(context, calls.state)
-        self._rollouts: deque[Rollout] = deque(maxlen=REMEMBERED)
-        self._number = 0
-        context.holds = {**context.holds, "rollouts": Warm(context, self._rollouts)}
+    def __init__(self, roster: Roster, turns: Turns) -> None:
+        self._roster, self._turns = roster, turns
+        self._context, self._calls, self._course = roster.context, roster.calls, roster.course
 
     @property
     def plans(self) -> dict[str, Plan]:
@@ -94,7 +83,7 @@ class Rollouts:
             UnknownRollout, WrongTransition: nothing has changed.
         """
         with self._turns.take("rollouts.pause"), put_off():
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             rollout.go(RolloutAction.PAUSE, "somebody paused it")
             self._course.tell(rollout, EventKind.ROLLOUT_PAUSED)
             return self._status(rollout)
@@ -109,7 +98,7 @@ class Rollouts:
             UnknownRollout, WrongTransition, GroveError: nothing has changed.
         """
         with self._turns.take("rollouts.resume"):
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             self._course.resume(rollout)
             return self._status(rollout)
 
@@ -120,7 +109,7 @@ class Rollouts:
             UnknownRollout, WrongTransition, GroveError: nothing has changed.
         """
         with self._turns.take("rollouts.promote_step"):
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             action = RolloutAction.PROMOTE_STEP
             self._course.enter(rollout, rollout.step + 1, action, "somebody promoted it by a step")
             return self._status(rollout)
@@ -132,7 +121,7 @@ class Rollouts:
             UnknownRollout, WrongTransition, GroveError: nothing has changed.
         """
         with self._turns.take("rollouts.promote"):
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             self._course.promote(rollout, "somebody promoted it")
             return self._status(rollout)
 
@@ -143,7 +132,7 @@ class Rollouts:
             UnknownRollout, WrongTransition: nothing has changed.
         """
         with self._turns.take("rollouts.abort"):
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             self._course.end(rollout, RolloutAction.ABORT, "somebody aborted it", EventKind.ROLLOUT_ABORTED)
             return self._status(rollout)
 
@@ -154,9 +143,9 @@ class Rollouts:
             UnknownRollout, WrongTransition, GroveError: nothing has changed.
         """
         with self._turns.take("rollouts.retry"):
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             rollout.after(RolloutAction.RETRY)
-            ready = again(self._context, self._calls, rollout, self._rollouts)
+            ready = again(self._context, self._calls, rollout, self._roster.rollouts)
             with ready, put_off(), self._course.whole(rollout):
                 rollout.seen_at, rollout.gates = self._context.clock.now(), set()
                 rollout.attempt += 1
@@ -171,10 +160,10 @@ class Rollouts:
             UnknownRollout, WrongTransition: nothing has changed.
         """
         with self._turns.take("rollouts.undo"):
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             rollout.after(RolloutAction.UNDO)
             for member in rollout.members:
-                refuse_owned(self._rollouts, member.module)
+                refuse_owned(self._roster.rollouts, member.module)
                 stable = self._calls.state(member.module).stable
                 if stable != member.canary:
                     raise WrongTransition(
@@ -192,7 +181,7 @@ class Rollouts:
             UnknownRollout, WrongTransition, InvalidInput: nothing has changed.
         """
         with self._turns.take("rollouts.open_gate"), put_off():
-            rollout = self._latest(module)
+            rollout = self._roster.latest(module)
             gates = [step.name for step in rollout.plan.steps if isinstance(step, Gate)]
             if gate not in gates:
                 known = ", ".join(gates) or "none"
@@ -210,41 +199,13 @@ class Rollouts:
             UnknownRollout: there was none.
         """
         with self._turns.take("rollouts.status"):
-            return self._status(self._latest(module))
+            return self._status(self._roster.latest(module))
 
     def history(self, module: str | None = None) -> list[RolloutStatus]:
         """Return the latest 100 rollouts, of one module or of all, oldest first."""
         with self._turns.take("rollouts.history"):
-            every = [each for each in self._rollouts if module is None or _of(each, module)]
+            every = [each for each in self._roster.rollouts if module is None or each.is_of(module)]
             return [self._status(each) for each in every]
-
-    def after_tick(self, report: TickReport, dt: float) -> None:
-        """Take every rollout on; called by the engine, in its turn and with signals put off, after each tick."""
-        for rollout in self._rollouts:
-            if rollout.active:
-                advance(self._context, self._course, self._calls.there, rollout, report, dt)
-
-    def refuse_split(self, module: str) -> None:
-        """Raise `RolloutActive` where a rollout owns a module's split; called by the engine, in its turn."""
-        refuse_owned(self._rollouts, module)
-
-    def refuse_unload(self, module: str, version: Any) -> None:
-        """Raise `RolloutActive` where a rollout needs a version; called by the engine, in its turn."""
-        active = owner(self._rollouts, module)
-        if active is not None and any(
-            member.module == module and version in {member.canary, member.stable} for member in active.members
-        ):
-            raise RolloutActive(
-                f"rollout {active.number} needs it; end it first, such as by engine.rollouts.abort({module!r})",
-                module=module,
-                version=version,
-            )
-
-    def rolled_back(self, module: str, target: Any) -> None:
-        """End the rollout of a module that somebody rolled back; called by the engine, in its turn."""
-        if (active := owner(self._rollouts, module)) is not None:
-            reason = f"somebody rolled {module} back to {target}"
-            self._course.end(active, RolloutAction.ABORT, reason, EventKind.ROLLOUT_ABORTED, spared=module)
 
     def _start(
         self,
@@ -257,16 +218,18 @@ class Rollouts:
             chosen = self._plan(plan)
             choices = self._context.settings.judges if chosen.judges is None else chosen.judges
             judges = choose_judges(self._context.catalogue, choices)
-            with canaries_of(self._context, self._calls, versions, self._rollouts, path, config) as found, put_off():
+            with (
+                canaries_of(self._context, self._calls, versions, self._roster.rollouts, path, config) as found,
+                put_off(),
+            ):
                 now = self._context.clock.now()
-                rollout = Rollout(self._number + 1, chosen, found.members, judges, now, now)
+                rollout = Rollout(self._roster.number + 1, chosen, found.members, judges, now, now)
                 if reason := self._trusted(rollout):
                     self._course.promote(rollout, reason)
                 else:
                     kind = EventKind.ROLLOUT_STARTED
                     self._course.enter(rollout, 0, RolloutAction.GO_ON, "it begins", kind)
-                self._number += 1
-                self._rollouts.append(rollout)
+                self._roster.add(rollout)
                 found.kept = True
             return self._status(rollout)
 
@@ -294,15 +257,5 @@ class Rollouts:
         until = self._calls.state(member.module).trusted_until.get(member.canary)
         return None if until is None else self._context.clock.now() - until
 
-    def _latest(self, module: str) -> Rollout:
-        for rollout in reversed(self._rollouts):
-            if _of(rollout, module):
-                return rollout
-        raise UnknownRollout("no rollout of it was started; engine.rollouts.start does", module=str(module))
-
     def _status(self, rollout: Rollout) -> RolloutStatus:
         return status_of(self._calls.state, rollout)
-
-
-def _of(rollout: Rollout, module: str) -> bool:
-    return any(member.module == module for member in rollout.members)
