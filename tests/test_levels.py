@@ -20,7 +20,7 @@ LEVELS = (
     {"rollouts", "durability", "store"},
     {"engine"},
     {"debug"},  # the same engine, with everything visible
-    {"scenario", "web", "testing"},
+    {"scenario", "web", "testing", "serving"},
     {"cli"},
 )
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}

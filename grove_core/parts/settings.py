@@ -16,6 +16,7 @@ from grove_core.base.ways import MemoryKind
 from grove_core.parts.choice import Choice as Choice
 from grove_core.parts.plan_tables import plans_of
 from grove_core.parts.plans import Plan
+from grove_core.parts.program import Program
 
 LARGEST = 16 * 1024
 """The largest settings file, in bytes. What tomllib needs for a name of many parts, a.b.c, grows with their square."""
@@ -71,6 +72,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The plan of rollouts that are started without one: the name of one of `rollouts`, or of a ready-made one."""
     rollouts: dict[str, Any] = {}
     """Plans by name: as tables, see `grove_core.parts.plan_tables`, or as `Plan`."""
+    run: Program = Program()
+    """What `grove run` does."""
 
     def __post_init__(self) -> None:
         for name, most in MOST.items():

@@ -1,0 +1,1 @@
+"""Level 7: an engine that runs by itself: `grove run`."""
