@@ -12,6 +12,7 @@ import pytest
 
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.errors import InvalidInput
+from grove_core.base.events import Event, EventKind
 from grove_core.memory.table import Table
 from grove_core.parts.choice import Choice
 from grove_core.parts.hookspecs import hookimpl
@@ -23,6 +24,7 @@ from grove_core.scenario.rollouts.decisions import Decision
 from grove_core.scenario.rollouts.plays import Kind
 from grove_core.scenario.rollouts.rollout import PATIENT, RolloutScenario, run_command
 from grove_core.scenario.rollouts.rollout_outcome import Assertion, Metric
+from grove_core.sinks.jsonl import JsonLines
 
 from .breaking import Keeping, Kept, assert_broken, assert_passed
 
@@ -187,3 +189,16 @@ def test_the_command_line_gets_the_same(
     assert code == (document["result"] != "PASSED")
     assert (document["scenario"], document["seeds"], document["entities"]) == ("rollout", 2, 100)
     assert "TEST: Rollouts" in capsys.readouterr().out
+
+
+def test_a_sink_that_writes_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = JsonLines.event
+
+    def event(self: JsonLines, told: Event) -> None:
+        if told.kind is not EventKind.ROLLOUT_FAILED:
+            given(self, told)
+
+    monkeypatch.setattr(JsonLines, "event", event)
+    assert_broken(
+        run(Kind.ERRORS), Assertion.EVERY_DECISION_WRITTEN, "errors (seed 0): the file has no such rollout_fai"
+    )

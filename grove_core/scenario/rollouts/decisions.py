@@ -11,8 +11,12 @@ import msgspec
 
 from grove_core.base.comparison import Verdict
 from grove_core.base.events import EventKind
+from grove_core.sinks.reading import read_events
+from grove_core.sinks.recorded import RecordedEvent
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from grove_core.base.events import Event
 
 ROLLOUTS = {kind.value for kind in EventKind if kind.value.startswith("rollout_")}
@@ -43,6 +47,11 @@ class Decision:
         return cls(event.kind.value, event.at, event.module, version, details)
 
     @property
+    def rollout(self) -> int:
+        """The number of its rollout."""
+        return int(self.details["rollout"])
+
+    @property
     def judges(self) -> Mapping[str, Mapping[str, Any]]:
         """What each judge said: `verdict`, `reason` and its figures, by the judge's name."""
         return self.details.get("evidence") or {}
@@ -71,3 +80,16 @@ class Decision:
 def decisions(events: Iterable[Event]) -> list[Decision]:
     """Return what was told of rollouts."""
     return [Decision.of(event) for event in events if event.kind.value in ROLLOUTS]
+
+
+def written(path: Path) -> list[Decision]:
+    """Return what the sink `jsonl` wrote of rollouts.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return [
+        Decision(each.kind, each.at, each.module, each.version, each.details)
+        for each in read_events(path)
+        if isinstance(each, RecordedEvent) and each.kind in ROLLOUTS
+    ]

@@ -204,4 +204,4 @@ class Play:
             found = self._engine.get_version_metrics(MODULE, str(version)).errors
             if found != expected:
                 seen.differences.append(f"{found} errors of {version} were counted, and there were {expected}")
-        seen.decisions = [one for one in decisions(self._engine.events) if one.details.get("rollout") == number]
+        seen.decisions = [one for one in decisions(self._engine.events) if one.rollout == number]

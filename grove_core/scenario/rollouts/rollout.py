@@ -7,25 +7,28 @@ in the log afterwards, with its evidence.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from grove_core.base.clock import ManualClock
 from grove_core.base.errors import InvalidInput
 from grove_core.debug import DebugEngine
-from grove_core.parts.settings import Settings
+from grove_core.parts.settings import Choice, Settings
 from grove_core.scenario.common.command import conclude, progress, quiet
 from grove_core.scenario.common.holdings import Belongings
 from grove_core.scenario.rollouts.brought import Brought
+from grove_core.scenario.rollouts.decisions import Decision, written
 from grove_core.scenario.rollouts.plays import COARSE, Case, Kind, Play, PlaySeen, Watcher
 from grove_core.scenario.rollouts.rollout_outcome import outcome
 from grove_core.scenario.rollouts.units import MODULE, Manner
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from grove_core.scenario.common.outcome import Outcome
 
 PATIENT = Settings(tick_deadline_ms=5000.0)
@@ -48,6 +51,8 @@ class RolloutsSeen:
     entities: int
     ticks_per_second: int = FAST
     plays: list[PlaySeen] = field(default_factory=list)
+    written: list[Decision] = field(default_factory=list)
+    """What the sink `jsonl` wrote of all of them."""
     real_seconds: float = 0.0
     left: list[str] = field(default_factory=list)
     error: str | None = None
@@ -105,19 +110,31 @@ class RolloutScenario:
         seen, clock, belongings = self._seen, ManualClock(), Belongings()
         before, began = belongings.take(), time.monotonic()
         try:
-            with DebugEngine(self._settings, clock=clock, plugins=[Brought(MODULE), *self._plugins]) as engine:
-                belongings.note()
-                for case, seed in self._cases():
-                    play = Play(engine, clock, seen.entities, case, seed, self._watcher)
-                    seen.plays.append(play.seen)
-                    play.run()
-                    if self._played is not None:
-                        self._played(play.seen)
+            with tempfile.TemporaryDirectory(prefix="rollout-") as folder:
+                log = Path(folder) / "events.jsonl"
+                with self._engine(clock, log) as engine:
+                    belongings.note()
+                    self._play(engine, clock)
+                seen.written = written(log)
         except Exception as error:  # whatever it is: the engine did not survive, and that is what is asked
             seen.error = f"{type(error).__name__}: {error}"
         seen.real_seconds = time.monotonic() - began
         seen.left += [f"{what}, when the engine was closed" for what in belongings.left(before)]
         return outcome(seen, self._kinds)
+
+    def _engine(self, clock: ManualClock, log: Path) -> DebugEngine:
+        """Return the engine, which also writes its events to a file."""
+        sinks = (*self._settings.sinks, Choice("jsonl", {"path": str(log), "max_bytes": 0}))
+        settings = msgspec.structs.replace(self._settings, sinks=sinks)
+        return DebugEngine(settings, clock=clock, plugins=[Brought(MODULE), *self._plugins])
+
+    def _play(self, engine: DebugEngine, clock: ManualClock) -> None:
+        for case, seed in self._cases():
+            play = Play(engine, clock, self._seen.entities, case, seed, self._watcher)
+            self._seen.plays.append(play.seen)
+            play.run()
+            if self._played is not None:
+                self._played(play.seen)
 
     def _cases(self) -> Iterator[tuple[Case, int]]:
         """Yield what is played, with its seed."""

@@ -47,6 +47,7 @@ class Metric(StrEnum):
     MISSED = "missed"
     DIFFERENCES = "differences"
     UNEXPLAINED = "unexplained"
+    UNWRITTEN = "unwritten"
     REAL_SECONDS = "real_seconds"
     LEFT_OVER = "left_over"
 
@@ -63,6 +64,7 @@ class Assertion(StrEnum):
     BLUE_GREEN_IN_ONE_TICK = "blue_green_in_one_tick"
     ENTITIES_EXACT = "entities_exact"
     EVERY_DECISION_EXPLAINED = "every_decision_explained"
+    EVERY_DECISION_WRITTEN = "every_decision_written"
     NOTHING_LEFT = "nothing_left"
 
 
@@ -129,6 +131,7 @@ def gauges(seen: RolloutsSeen) -> dict[Metric, Gauge]:
         Metric.MISSED: Gauge("Ticks that an entity did not have", "{:d}", Threshold(target=0)),
         Metric.DIFFERENCES: Gauge("Differences from the reference", "{:d}", Threshold(target=0)),
         Metric.UNEXPLAINED: Gauge("Decisions without their evidence", "{:d}", Threshold(target=0)),
+        Metric.UNWRITTEN: Gauge("Decisions that the file lacks, or has otherwise", "{:d}", Threshold(target=0)),
         Metric.REAL_SECONDS: Gauge("The run, in real time", "{:.0f}s", Threshold(below=90.0, binding=False)),
         Metric.LEFT_OVER: Gauge("Processes, descriptors, mappings, folders left", "{:d}", Threshold(target=0)),
     }
@@ -138,7 +141,9 @@ def outcome(seen: RolloutsSeen, kinds: Sequence[Kind]) -> Outcome:
     """Compute metrics and assertions from what was seen of these kinds of plays."""
     differences = [f"{_name(play)}: {each}" for play in seen.plays for each in (*play.differences, *play.faults)]
     unexplained = [f"{_name(play)}: {each}" for play in seen.plays for each in _unexplained(play)]
+    unwritten = list(_unwritten(seen))
     metrics = _measured(seen)
+    metrics[Metric.UNWRITTEN] = len(unwritten)
     metrics[Metric.DIFFERENCES] = len(differences)
     metrics[Metric.UNEXPLAINED] = len(unexplained)
     held = {name: gauge for name, gauge in gauges(seen).items() if NEEDS.get(name, kinds[0]) in kinds}
@@ -160,6 +165,7 @@ def outcome(seen: RolloutsSeen, kinds: Sequence[Kind]) -> Outcome:
         Assertion.BLUE_GREEN_IN_ONE_TICK: met(Metric.SWITCH_TICKS, Metric.RETURN_TICKS) and warm,
         Assertion.ENTITIES_EXACT: met(Metric.DIFFERENCES, Metric.MISSED) and alive,
         Assertion.EVERY_DECISION_EXPLAINED: met(Metric.UNEXPLAINED) and alive,
+        Assertion.EVERY_DECISION_WRITTEN: met(Metric.UNWRITTEN) and alive,
         Assertion.NOTHING_LEFT: met(Metric.LEFT_OVER) and alive,
     }
     return Outcome(
@@ -185,6 +191,7 @@ def outcome(seen: RolloutsSeen, kinds: Sequence[Kind]) -> Outcome:
             Assertion.BLUE_GREEN_IN_ONE_TICK: _otherwise(seen.of(Kind.BLUE_GREEN), RolloutState.UNDONE),
             Assertion.ENTITIES_EXACT: differences[:SHOWN],
             Assertion.EVERY_DECISION_EXPLAINED: unexplained[:SHOWN],
+            Assertion.EVERY_DECISION_WRITTEN: unwritten[:SHOWN],
             Assertion.NOTHING_LEFT: seen.left[:SHOWN],
         },
         sections=(Section("The rollouts", tuple(_table(seen))), Section("In the log", tuple(_log(seen)))),
@@ -247,6 +254,19 @@ def _unexplained(play: PlaySeen) -> Iterator[str]:
     }
     if play.state in ends and kinds != ["rollout_started", *ends[play.state]]:
         yield f"it is {play.state}, and told are {', '.join(kinds) or 'nothing'}"
+
+
+def _unwritten(seen: RolloutsSeen) -> Iterator[str]:
+    """Say which decisions the file of the sink `jsonl` lacks, has otherwise, or has made up."""
+    for play in seen.plays:
+        numbers = {decision.rollout for decision in play.decisions}
+        found = [decision for decision in seen.written if decision.rollout in numbers]
+        for told in play.decisions:
+            if told not in found:
+                yield f"{_name(play)}: the file has no such {told.kind}"
+        for told in found:
+            if told not in play.decisions:
+                yield f"{_name(play)}: the file has another {told.kind}"
 
 
 def _name(play: PlaySeen) -> str:
