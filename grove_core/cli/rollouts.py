@@ -39,5 +39,27 @@ def rollout(ctx: click.Context, seeds: int, entities: int, json_path: Path | Non
     ctx.exit(run_command(seeds, entities, json_path))
 
 
-COMMANDS: tuple[click.Command, ...] = (rollout,)
+@click.command()
+@click.option(
+    "--players",
+    type=click.IntRange(min=1000),
+    default=100_000,
+    show_default=True,
+    help="How many players there are.",
+)
+@json_option
+@click.pass_context
+def mmo(ctx: click.Context, players: int, json_path: Path | None) -> None:
+    """A hundred thousand players, and a new PvP system at 5, 10, 30 and 100%.
+
+    A good one must be promoted. One with a bug that shows only at 30% must be back within a simulated second of its
+    first error, and going back take less than a second; no player may be lost, every value must equal a reference, and
+    each step give exactly the players it says. Exits with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.rollouts.mmo import run_command
+
+    ctx.exit(run_command(players, json_path))
+
+
+COMMANDS: tuple[click.Command, ...] = (rollout, mmo)
 """In the order in which they are listed."""

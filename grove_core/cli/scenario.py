@@ -20,6 +20,7 @@ SCENARIOS: Mapping[str, str] = {
     "error-recovery": "Each fault at each point of the protocol, and packages that are broken on disk.",
     "races": "A package that is rewritten while it is loaded, a thousand times.",
     "rollout": "Versions that are good, broken, slow or no worse, and rollouts that find out.",
+    "mmo": "A hundred thousand players, and a new PvP system at 5, 10, 30 and 100%.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""

@@ -77,6 +77,7 @@ def test_it_passes() -> None:
         *[("alike", "promoted")] * 2,
     ]
     assert "rollout_failed by evidence" in result.text()
+    assert max(map(len, result.text().splitlines())) <= 80
 
 
 def test_judges_that_cannot_tell() -> None:

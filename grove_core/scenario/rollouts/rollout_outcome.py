@@ -24,6 +24,11 @@ FALSE_ALARMS = 0.05
 SHOWN = 10
 """How many sentences of a kind are shown."""
 WIDTH = 76
+LEGEND = (
+    "errors: each call of each entity fails with a probability of 10%, one of stable's with 1%. alike: 1% of both. "
+    "slow: it works for 1.5 times as long as a tick lasts. The columns errors and stable: calls that failed of version "
+    "2 and of version 1. seconds: simulated, from the rollout's start to its end."
+)
 
 
 class Metric(StrEnum):
@@ -177,8 +182,8 @@ def outcome(seen: RolloutsSeen, kinds: Sequence[Kind]) -> Outcome:
             "ticks_per_second": seen.ticks_per_second,
         },
         about=(
-            f"{seen.entities} entities of the module patrol, version 2 as the canary of version 1, and nobody",
-            f"who helps. Versions that fail at random: {seen.seeds} rollouts each, by their seeds.",
+            f"{seen.entities} entities of the module patrol, version 2 as the canary of version 1, and",
+            f"nobody who helps. Versions that fail at random: {seen.seeds} rollouts each, by their seeds.",
         ),
         gauges=held,
         metrics={name: metrics[name] for name in held},
@@ -282,13 +287,8 @@ def _table(seen: RolloutsSeen) -> Iterator[str]:
             errors, stable = (_span([getattr(play, name) for play in plays]) for name in ("errors", "stable_errors"))
             seconds = _span([play.seconds for play in plays], "{:.2f}")
             yield f"{kind:<12}{len(plays):>5}{promoted:>10}{failed:>13}{errors:>9}{stable:>11}{seconds:>12}"
-    yield from (
-        "",
-        f"{seen.ticks_per_second} ticks a simulated second, in alike {COARSE}. errors: each call of each entity fails",
-        "with a probability of 10%, one of stable's with 1%. alike: 1% of both. slow: it works",
-        "for 1.5 times as long as a tick lasts. The columns errors and stable: calls that failed of",
-        "version 2 and of version 1. seconds: simulated, from the rollout's start to its end.",
-    )
+    yield ""
+    yield from textwrap.wrap(f"{seen.ticks_per_second} ticks a simulated second, in alike {COARSE}. {LEGEND}", WIDTH)
 
 
 def _span(values: Sequence[float], form: str = "{:.0f}") -> str:
