@@ -29,7 +29,7 @@ SHOWN = 10
 WIDTH = 76
 LEGEND = (
     "players: how many version 2 has then. in: real time. Deciding is what rollouts do after a tick; ticks in which "
-    "they moved players are left out. A frame is the whole tick. The reference computes every fight too, between frames."
+    "they moved players are left out. A frame is the whole tick. The reference computes all fights too, between frames."
 )
 
 
