@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.errors import InvalidInput
 from grove_core.base.events import Event, EventKind
+from grove_core.base.rollouts import RolloutState
 from grove_core.memory.table import Table
 from grove_core.parts.choice import Choice
 from grove_core.parts.hookspecs import hookimpl
@@ -21,9 +23,9 @@ from grove_core.parts.settings import Settings
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.rollouts.chance import drawn
 from grove_core.scenario.rollouts.decisions import Decision
-from grove_core.scenario.rollouts.plays import Kind
-from grove_core.scenario.rollouts.rollout import PATIENT, RolloutScenario, run_command
-from grove_core.scenario.rollouts.rollout_outcome import Assertion, Metric
+from grove_core.scenario.rollouts.plays import Kind, PlaySeen, SwitchSeen
+from grove_core.scenario.rollouts.rollout import PATIENT, RolloutScenario, RolloutsSeen, run_command
+from grove_core.scenario.rollouts.rollout_outcome import Assertion, Metric, outcome
 from grove_core.sinks.jsonl import JsonLines
 
 from .breaking import Keeping, Kept, assert_broken, assert_passed
@@ -147,6 +149,47 @@ def test_an_engine_that_does_not_survive() -> None:
             engine.close()
 
     assert_broken(run(Kind.GOOD, watcher=stop), Assertion.ENGINE_ALIVE, "EngineClosed")
+
+
+def seen(*plays: PlaySeen, seeds: int = 100) -> RolloutsSeen:
+    return RolloutsSeen(seeds, 500, plays=list(plays))
+
+
+def test_a_broken_version_has_two_seconds_from_its_25th_error_on() -> None:
+    def ended(seconds: float, counted_at: float | None = 1.5) -> Outcome:
+        play = PlaySeen(Kind.ERRORS, 0, RolloutState.FAILED, "", seconds, errors=90, counted_at=counted_at)
+        return outcome(seen(play), [Kind.ERRORS])
+
+    assert_broken(ended(3.51), Assertion.BROKEN_VERSION_ROLLED_BACK, "worst: 2.01s")
+    assert ended(3.49).assertions[Assertion.BROKEN_VERSION_ROLLED_BACK]
+    assert ended(1.0, None).metrics[Metric.ERRORS_AFTER_25TH_SECONDS] == 0, "it went before"
+
+
+def test_five_of_a_hundred_that_are_no_worse_may_be_rolled_back() -> None:
+    def of(failed: int) -> Outcome:
+        states = [RolloutState.FAILED] * failed + [RolloutState.PROMOTED] * (100 - failed)
+        return outcome(seen(*(PlaySeen(Kind.ALIKE, n, state) for n, state in enumerate(states))), [Kind.ALIKE])
+
+    assert of(5).assertions[Assertion.FALSE_ALARMS_BOUNDED]
+    assert_broken(of(6), Assertion.FALSE_ALARMS_BOUNDED, "alike (seed 5) is failed")
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"ticks": 2},
+        {"missed": 1},
+        {"same_worker": False},
+    ],
+)
+def test_blue_and_green_have_one_tick(switch: dict[str, Any]) -> None:
+    def of(back: SwitchSeen) -> Outcome:
+        play = PlaySeen(Kind.BLUE_GREEN, 0, RolloutState.UNDONE, switches=[there, back])
+        return outcome(seen(play), [Kind.BLUE_GREEN])
+
+    there = SwitchSeen("2.0.0", 1.0, ticks=1, missed=0, same_worker=True)
+    assert of(there).assertions[Assertion.BLUE_GREEN_IN_ONE_TICK]
+    assert_broken(of(replace(there, **switch)), Assertion.BLUE_GREEN_IN_ONE_TICK)
 
 
 def test_a_decision_lacks_what_it_does_not_tell() -> None:

@@ -183,7 +183,7 @@ def outcome(seen: RolloutsSeen, kinds: Sequence[Kind]) -> Outcome:
         },
         about=(
             f"{seen.entities} entities of the module patrol, version 2 as the canary of version 1, and",
-            f"nobody who helps. Versions that fail at random: {seen.seeds} rollouts each, by their seeds.",
+            f"nobody who helps. {seen.seeds} rollouts of each version that fails at random.",
         ),
         gauges=held,
         metrics={name: metrics[name] for name in held},
