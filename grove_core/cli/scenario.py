@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from grove_core.cli import reliability
+from grove_core.cli import reliability, rollouts
 from grove_core.cli.output import Output, output_option, show_json, show_table
 from grove_core.parts.settings import Settings
 from grove_core.wire.faults import SEEN_AS, InjectedKind
@@ -19,6 +19,8 @@ SCENARIOS: Mapping[str, str] = {
     "leaks": "A thousand loads and unloads, and what is left of them.",
     "error-recovery": "Each fault at each point of the protocol, and packages that are broken on disk.",
     "races": "A package that is rewritten while it is loaded, a thousand times.",
+    "rollout": "Versions that are good, broken, slow or no worse, and rollouts that find out.",
+    "mmo": "A hundred thousand players, and a new PvP system at 5, 10, 30 and 100%.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""
@@ -97,5 +99,5 @@ def coexistence(
     ctx.exit(run_command(entities, InjectedKind(fault), realtime, json_path, settings, ticks_per_second))
 
 
-for command in reliability.COMMANDS:
+for command in (*reliability.COMMANDS, *rollouts.COMMANDS):
     scenario.add_command(command)

@@ -35,6 +35,14 @@ class Rollouts:
         """The plans that can be named: those of the settings, and the ready-made ones."""
         return self._context.settings.plans
 
+    @property
+    def decision_ms(self) -> float | None:
+        """How long all rollouts took to decide after the latest tick, and to do what came of it; None before the first.
+
+        `TickReport.ms` does not hold it.
+        """
+        return self._roster.decision_ms
+
     def start(
         self,
         module: str,

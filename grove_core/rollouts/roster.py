@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 from packaging.version import Version
@@ -35,6 +36,8 @@ class Roster:
         self.rollouts: deque[Rollout] = deque(maxlen=REMEMBERED)
         self.number = 0
         """How many there were."""
+        self.decision_ms: float | None = None
+        """How long `after_tick` took the latest time; None before the first."""
         context.holds = {**context.holds, "rollouts": Warm(context, self.rollouts)}
 
     def add(self, rollout: Rollout) -> None:
@@ -57,9 +60,11 @@ class Roster:
 
     def after_tick(self, report: TickReport, dt: float) -> None:
         """Take every rollout on after a tick; called with signals put off."""
+        began = time.perf_counter()
         for rollout in self.rollouts:
             if rollout.active:
                 advance(self.context, self.course, self.calls.there, rollout, report, dt)
+        self.decision_ms = (time.perf_counter() - began) * 1000
 
     def refuse_split(self, module: str) -> None:
         """Raise `RolloutActive` where a rollout owns a module's split."""

@@ -21,7 +21,7 @@ def scenario(*arguments: object) -> Result:
 def test_the_scenarios_are_listed() -> None:
     assert scenario("list").stdout.splitlines()[1].startswith("coexistence ")
     listed = [each["name"] for each in json.loads(scenario("list", "-o", "json").stdout)]
-    assert listed == ["coexistence", "chaos", "stress", "leaks", "error-recovery", "races"]
+    assert listed == ["coexistence", "chaos", "stress", "leaks", "error-recovery", "races", "rollout", "mmo"]
     assert set(listed) == set(group.commands) - {"list"}
 
 
@@ -36,9 +36,12 @@ def test_the_scenarios_are_listed() -> None:
         ("leaks", "cycles", 1000),
         ("races", "loads", 1000),
         ("races", "seed", 1),
+        ("rollout", "seeds", 100),
+        ("rollout", "entities", 500),
+        ("mmo", "players", 100_000),
     ],
 )
-def test_the_scenarios_of_reliability_have_their_options(name: str, option: str, default: object) -> None:
+def test_the_scenarios_have_their_options(name: str, option: str, default: object) -> None:
     command = group.commands[name]
     assert {each.name: each.default for each in command.params}[option] == default
     assert "json_path" in {each.name for each in command.params}

@@ -80,7 +80,9 @@ def test_a_good_canary_is_promoted_by_itself_after_thirty_seconds(open_engine: O
     status = engine.rollouts.start(MODULE, 2)
     assert (status.state, status.step, status.steps) == (RolloutState.RUNNING, 1, ("10% for 30 s",))
     assert counts(engine) == {1: 900, 2: 100}
+    assert engine.rollouts.decision_ms is None
     run(engine, clock, 29.8)
+    assert engine.rollouts.decision_ms is not None and engine.rollouts.decision_ms > 0
     assert state(engine) is RolloutState.RUNNING
     assert engine.rollouts.status(MODULE).members[0].verdict is Verdict.PASS
     run(engine, clock, 0.4)
