@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 TICKS: Final = 4
 """At most so many steps an axis of values has, beside what its ends are rounded by."""
-TIMES: Final = 7
+TIMES: Final = 8
 """At most so many steps an axis of times has."""
 
 

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.base.comparison import Verdict
+from grove_core.base.rollouts import RolloutState
 from grove_core.reporting.history import Story
-from grove_core.reporting.recorded import Mean, Moment, Reading, Said, Split
+from grove_core.reporting.recorded import Decision, Mean, Moment, Reading, Said, Split
 
 NAN: Final = float("nan")
 LARGEST: Final = 1e100
 """What is further from 0 is not drawn."""
+WENT_BACK: Final = frozenset({RolloutState.FAILED, RolloutState.ABORTED, RolloutState.UNDONE})
 LEAST_ROOM: Final = 5.0
 """So many seconds at least are shown before a rollout and after it."""
 
@@ -96,23 +98,34 @@ def _steps(
     shares: Callable[[Split], Mapping[str, float]],
 ) -> list[Line]:
     """Return what each version had: samples come once in a while, and what was decided meanwhile is between them."""
-    points: list[tuple[float, float, bool, Mapping[str, float]]] = [
-        (place, each.at, True, {name: read(reading) for name, reading in each.versions.items()})
+    points: list[tuple[float, float, Mapping[str, float] | Decision]] = [
+        (place, each.at, {name: read(reading) for name, reading in each.versions.items()})
         for place, each in enumerate(seen.moments, seen.first)
     ]
     points += [
-        (split.moments - 0.5, split.at, False, shares(split))
-        for split in story.run.splits
-        if seen.low <= split.at <= seen.high
+        (each.moments - 0.5, each.at, {**dict.fromkeys(seen.versions, 0.0), **shares(each)})
+        for each in story.run.splits
+        if seen.low <= each.at <= seen.high
     ]
+    points += [(each.moments - 0.5, each.at, each) for each in story.decisions if each.told.state in WENT_BACK]
     points.sort(key=lambda point: point[:2])  # as they stand in the file
-    x = np.array([at for _, at, _, _ in points])
-    lines = []
-    for place, version in enumerate(seen.versions):
-        y = np.array([had.get(version, NAN if sampled else 0.0) for _, _, sampled, had in points])
-        if not np.isnan(y).all():
-            lines.append(Line(version, x, y, place))
-    return lines
+    x = np.array([at for _, at, _ in points])
+    y = np.full((len(seen.versions), len(points)), NAN)
+    had: Mapping[str, float] = {}
+    for index, (_, _, found) in enumerate(points):
+        had = _sent_back(had, found) if isinstance(found, Decision) else found
+        y[:, index] = [had.get(version, NAN) for version in seen.versions]
+    return [
+        Line(version, x, y[place], place) for place, version in enumerate(seen.versions) if not np.isnan(y[place]).all()
+    ]
+
+
+def _sent_back(had: Mapping[str, float], decision: Decision) -> Mapping[str, float]:
+    """Return what each version has once all of the canary's is stable's: no event says more of it."""
+    canary, stable = decision.canary, decision.told.stable
+    if canary not in had or stable not in had:
+        return had
+    return {**had, canary: 0.0, stable: had[stable] + had[canary]}
 
 
 def of_errors(seen: Window) -> list[Line]:

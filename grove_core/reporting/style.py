@@ -44,7 +44,8 @@ min-width:0;break-inside:avoid}
 figcaption p{color:var(--second);font-size:12px;margin:0}
 .legend{display:flex;flex-wrap:wrap;gap:2px 14px;margin:4px 0 0;padding:0;list-style:none;font-size:12px;
 color:var(--second)}
-.legend i{display:inline-block;width:16px;height:0;border-top-width:2px;border-top-style:solid;vertical-align:middle;margin-right:6px}
+.legend i{display:inline-block;width:16px;height:0;border-top-width:2px;
+border-top-style:solid;vertical-align:middle;margin-right:6px}
 .legend i.dashed{border-top-style:dashed}
 .plot{position:relative;height:170px;margin:26px 8px 24px 52px;font-size:11px;font-variant-numeric:tabular-nums}
 .plot svg{position:absolute;inset:0;width:100%;height:100%;overflow:visible}
