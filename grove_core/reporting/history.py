@@ -140,9 +140,7 @@ class History:
         known = next(
             (story for story in reversed(self.stories) if story.run is run and story.number == told.rollout), None
         )
-        # A file may be of several engines whose clock goes on: a second beginning is that of another rollout.
-        begins = decided.kind is EventKind.ROLLOUT_STARTED and told.attempt == 1
-        if known is None or begins:
+        if known is None or _begins(known.last, decided):
             known = Story(told.rollout, run)
             self.stories.append(known)
         known.decisions.append(decided)
@@ -157,6 +155,13 @@ class History:
                 near.times += 1
                 return
         happenings.append(Happening(event.kind, event.version, event.at, event.at, event.wall, event.details))
+
+
+def _begins(last: Decision, decided: Decision) -> bool:
+    """Tell whether a number is another rollout's: a file may be of several engines whose clock goes on."""
+    if decided.kind is EventKind.ROLLOUT_STARTED:
+        return decided.told.attempt == 1
+    return last.told.state.ended and decided.kind is not EventKind.ROLLOUT_UNDONE
 
 
 def history(module: str, records: Iterable[Recorded]) -> History:

@@ -174,15 +174,16 @@ def _compared(period: Period | None, story: Story) -> Iterator[Element]:
 
 
 def _others(told: History, story: Story, seen: Window) -> Iterator[Element]:
-    every = [each for each in story.run.happenings if each.first <= seen.high]
-    if every:
+    meanwhile = [each for each in story.run.happenings if each.last >= seen.low and each.first <= seen.high]
+    before = [each for each in story.run.happenings if each.last < seen.low]
+    if meanwhile or before:
         yield element("h2", "What else happened")
-        more = len(every) - tables.EVENTS
-        yield _note(
-            "To this module, until shortly after; what came several times in a row is told once."
-            + (f" {more:,} earlier ones are left out." if more > 0 else "")
-        )
-        yield tables.happenings(every, story.first.at)
+        yield _note("To this module, while the charts last; what came several times in a row is told once.")
+        yield tables.happenings(meanwhile, story.first.at)
+    if before:
+        count = f"{len(before):,} before" if len(before) <= tables.EVENTS else f"the latest {tables.EVENTS} before"
+        earlier = tables.happenings(before, story.first.at)
+        yield element("details", element("summary", f"And {count}"), earlier, class_="before")
     others = [each for each in told.stories if each is not story]
     if others:
         yield element("h2", "Other rollouts")

@@ -89,23 +89,24 @@ td{overflow-wrap:anywhere}
 td.time,td.number{white-space:nowrap}
 tr:target{background:var(--grid)}
 details{margin-top:4px}
+details .scrolled{contain:inline-size}
 summary{cursor:pointer}
 summary small{display:inline}
-details table{font-size:12px;margin:4px 0 8px;width:auto}
-details td,details th{padding:3px 14px 3px 0;white-space:nowrap}
-table.figures td{min-width:7em}
-details table.figures td{min-width:0}
+details .figures{font-size:12px;margin:4px 0 8px;width:auto}
+details .figures td,details .figures th{padding:3px 14px 3px 0;white-space:nowrap}
+.figures td{min-width:7em}
+details .figures td{min-width:0}
 table.decisions td:nth-child(3){min-width:120px}
 table.stories td:nth-child(-n+6),table.events td:nth-child(-n+2){white-space:nowrap}
 footer{margin-top:40px;color:var(--muted);font-size:12px;overflow-wrap:anywhere}
-@media (max-width:760px){
+@media screen and (max-width:760px){
 main{padding:16px 12px 32px}h1{font-size:21px}.lead{font-size:16px}
 .charts{grid-template-columns:minmax(0,1fr)}
 figure{padding:10px 10px 6px}.label span{display:none}
 dl{grid-template-columns:repeat(2,minmax(0,1fr))}
 .lanes{margin-left:66px}.name{width:58px;font-size:11px}
-table.decisions thead,table.events thead,table.stories thead{display:none}
-table.decisions tr,table.events tr,table.stories tr{display:block;border-top:1px solid var(--grid);padding:8px 0}
+.decisions>thead,.events>thead,.stories>thead{display:none}
+.decisions>tbody>tr,.events>tbody>tr,.stories>tbody>tr{display:block;border-top:1px solid var(--grid);padding:8px 0}
 .decisions>tbody>tr>td,.events>tbody>tr>td,.stories>tbody>tr>td{display:block;border:0;padding:1px 0}
 .decisions>tbody>tr>td:nth-child(-n+2),.events>tbody>tr>td:nth-child(n+2):nth-child(-n+3),
 .stories>tbody>tr>td:nth-child(-n+6){display:inline-block;margin-right:10px}
@@ -113,8 +114,10 @@ table.decisions tr,table.events tr,table.stories tr{display:block;border-top:1px
 @media print{
 body{background:#fff;font-size:11px}main{max-width:none;padding:0}
 .chip,.block,.label b,.legend i{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-tr,figure{break-inside:avoid}.plot{height:120px}.lanes{height:auto}
-details::details-content{content-visibility:visible;display:block}
+tr,figure{break-inside:avoid}h2,h3{break-after:avoid}.plot{height:110px}.lanes{height:auto}
+.charts{gap:8px}figure{padding:8px 10px 4px}.plot:not(.lanes) .label span{display:none}
+table{font-size:10px}small,figcaption p,.legend{font-size:10px}th,td{padding:4px 10px 4px 0}
+details:not(.before)::details-content{content-visibility:visible;display:block}
 a{text-decoration:none}
 }
 """

@@ -132,26 +132,23 @@ def _said(each: tuple[str, Said]) -> Element:
 
 
 def _figures(figures: Mapping[str, float]) -> Element | None:
-    """Return a judge's figures: `name.part` in the row `name` and the column `part`."""
+    """Return a judge's figures: of `name.part` the name has a column and the part a row; others have a row alone."""
     if not figures:
         return None
-    rows: dict[str, dict[str, float]] = {}
+    dotted = {name.rpartition(".")[0] for name in figures if "." in name}
+    parts: dict[str, dict[str, float]] = {}
     for name, value in figures.items():
-        row, _, part = name.rpartition(".") if "." in name else (name, "", "value")
-        rows.setdefault(row, {})[part] = value
-    parts = list(dict.fromkeys(part for row in rows.values() for part in row))
-    return table(
-        ["", *(part.replace("_", " ") for part in parts)],
-        [
-            element(
-                "tr",
-                element("th", name, scope="row"),
-                *(element("td", plain(row[part]) if part in row else "") for part in parts),
-            )
-            for name, row in rows.items()
-        ],
-        "figures",
-    )
+        column, _, part = (name, "", "value") if name in dotted else name.rpartition(".")
+        parts.setdefault(part, {})[column] = value
+    columns = list(dict.fromkeys(column for row in parts.values() for column in row if column))
+    rows = []
+    for part, row in parts.items():
+        if "" in row:
+            cells = [element("td", plain(row[""]), colspan=max(1, len(columns)))]
+        else:
+            cells = [element("td", plain(row[column]) if column in row else "") for column in columns]
+        rows.append(element("tr", element("th", part.replace("_", " "), scope="row"), *cells))
+    return table(["", *columns], rows, "figures")
 
 
 def _title(version: Version, stable: Version) -> str:
