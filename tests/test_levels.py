@@ -20,7 +20,7 @@ LEVELS = (
     {"rollouts", "durability", "store"},
     {"engine"},
     {"debug"},  # the same engine, with everything visible
-    {"scenario", "web", "testing", "serving"},
+    {"scenario", "web", "testing", "serving", "reporting"},
     {"cli"},
 )
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}

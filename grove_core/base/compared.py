@@ -93,9 +93,9 @@ class VersionsCompared:
         rows = [["", *(self._title(version) for version in self.versions)]]
         for metric in self.metrics:
             name = f"{metric.name} ({metric.unit})" if metric.unit else metric.name
-            rows.append([name, *(_cell(metric.figures[version]) for version in self.versions)])
+            rows.append([name, *(cell(metric.figures[version]) for version in self.versions)])
             if any(metric.figures[version].ratio is not None for version in self.versions[1:]):
-                rows.append(["  beside stable", "", *(_ratio(metric.figures[each]) for each in self.versions[1:])])
+                rows.append(["  beside stable", "", *(ratio(metric.figures[each]) for each in self.versions[1:])])
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         for row in rows:
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -120,7 +120,8 @@ def plain(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _cell(figure: Figure) -> str:
+def cell(figure: Figure) -> str:
+    """Write a figure, and between which others the truth lies."""
     if figure.value is None:
         return "-"
     if figure.low is None and figure.high is None:
@@ -128,7 +129,8 @@ def _cell(figure: Figure) -> str:
     return f"{plain(figure.value)} {_range(figure.low, figure.high)}"
 
 
-def _ratio(figure: Figure) -> str:
+def ratio(figure: Figure) -> str:
+    """Write how a figure compares with stable's."""
     if figure.ratio is None:
         return "-"
     if figure.ratio_low is None and figure.ratio_high is None:

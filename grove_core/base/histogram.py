@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Self
 
 import numpy as np
@@ -77,6 +77,26 @@ class Histogram:
         """The mean of all values, to within 1% where all are of one sign; None of none."""
         total = self.total
         return float(self.counts @ _MIDDLES) / total if total else None
+
+    def buckets(self) -> dict[int, int]:
+        """Return the counts of those buckets that have values, the lowest first: what is written of it."""
+        filled = np.flatnonzero(self.counts)
+        return dict(zip(filled.tolist(), self.counts[filled].tolist(), strict=True))
+
+    @classmethod
+    def of_buckets(cls, buckets: Mapping[int, int]) -> Self:
+        """Return what `buckets` was written of.
+
+        Raises:
+            ValueError: there is no such bucket.
+        """
+        made = cls()
+        if buckets:
+            numbers = np.fromiter(buckets, np.int64, len(buckets))
+            if not 0 <= numbers.min() <= numbers.max() < len(made.counts):
+                raise ValueError(f"buckets are numbered from 0 to {len(made.counts) - 1}")
+            made.counts[numbers] = np.fromiter(buckets.values(), np.int64, len(buckets))
+        return made
 
     def filled(self) -> Iterator[tuple[float, int]]:
         """Yield the middle and the count of each bucket that has values, the lowest first."""

@@ -314,6 +314,8 @@ class Average:
 
     count: int
     mean: float
+    squares: float | None = field(default=None, compare=False)
+    """The sum of their squares; with it there is an interval for the mean."""
 
 
 @dataclass(frozen=True)
@@ -341,3 +343,11 @@ class VersionMetrics:
     module: str = ""
     observed: Mapping[str, Average] = field(default_factory=dict)
     """What was observed of its entities, by name; see `observe`."""
+    calls: int = 0
+    """One for each entity and tick, lost ticks included."""
+    failed_calls: int = 0
+    """Those of `calls` that failed, by the version's own word or because the whole tick was lost."""
+    lost_ticks: int = 0
+    """Ticks that were lost to a fault."""
+    durations: Mapping[int, int] = field(default_factory=dict)
+    """How long its committed ticks took, in ms: bucket of `Histogram` -> count; `Histogram.of_buckets` reads it."""

@@ -25,6 +25,7 @@ class Lazy:
 COMMANDS: Mapping[str, Lazy] = {
     "events": Lazy("grove_core.cli.events", "events", "Show what an engine wrote down of what happened."),
     "plugins": Lazy("grove_core.cli.plugins", "plugins", "Show the plugins and the parts they register."),
+    "report": Lazy("grove_core.cli.report", "report", "Write a page about a module's rollouts."),
     "run": Lazy("grove_core.cli.run", "run", "Run an engine as a settings file says, until it is ended."),
     "scenario": Lazy("grove_core.cli.scenario", "scenario", "Run a scenario, and see whether it passes."),
     "versions": Lazy("grove_core.cli.versions", "versions", "Show the versions that are installed."),

@@ -59,7 +59,7 @@ def lines_of(recorded: Recorded) -> Iterator[list[Piece]]:
         yield [*_head(recorded, recorded.kind, tone, recorded.module, recorded.version), *_named(recorded.details)]
         return
     for version in recorded.versions:
-        figures = {name: value for name, value in version.items() if name not in ("module", "version")}
+        figures = {name: value for name, value in version.items() if name not in ("module", "version", "durations")}
         yield [*_head(recorded, "sample", Tone.SAMPLE, recorded.module, version.get("version")), *_named(figures)]
     for judge, judgement in recorded.judgements.items():
         yield [*_head(recorded, "judgement", Tone.SAMPLE, recorded.module, None), *_named({judge: judgement})]

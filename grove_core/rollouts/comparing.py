@@ -83,12 +83,13 @@ class Baselines:
             {version: state.weights.get(version, 0.0) for version in versions},
             now,
             now - baseline.at,
-            tuple(_metrics(stable, seen)),
+            tuple(metrics_of(stable, seen)),
             dict(state.judgements),
         )
 
 
-def _metrics(stable: Version, seen: Mapping[Version, Observed]) -> Iterator[Metric]:
+def metrics_of(stable: Version, seen: Mapping[Version, Observed]) -> Iterator[Metric]:
+    """Yield each metric of versions that were observed over the same period, stable among them."""
     yield _plain("entities", "", Better.NEITHER, seen, lambda each: each.entities)
     yield _plain("ticks", "", Better.NEITHER, seen, lambda each: each.ticks)
     yield _plain("lost_ticks", "", Better.LOWER, seen, lambda each: each.lost)

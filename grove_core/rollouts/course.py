@@ -50,6 +50,7 @@ class Course:
                 state=rollout.state.value,
                 step=rollout.step + 1,
                 steps=len(rollout.plan.steps),
+                attempt=rollout.attempt,
                 reason=rollout.reason,
                 evidence=evidence[member.module],
                 **details,
@@ -80,13 +81,21 @@ class Course:
         with self.whole(rollout):
             self._take(rollout, index, action, reason)
             self.tell(rollout, kind, **_told(steps[index]))
+            if isinstance(steps[index], Weigh):  # what was said before it is told with it, and is past now
+                for member in rollout.members:
+                    member.judgements = {}
 
     def _take(self, rollout: Rollout, index: int, action: RolloutAction, reason: str) -> None:
         step = rollout.plan.steps[index]
+        if action is RolloutAction.RETRY:
+            for member in rollout.members:
+                member.judgements = {}
         if isinstance(step, Weigh):
             weigh(self._context, self._states, rollout.members, step.weight)
             for member in rollout.members:
+                said = member.judgements
                 self.compare(rollout, member)
+                member.judgements = said
         rollout.step, rollout.step_seconds, rollout.idle_seconds = index, 0.0, 0.0
         rollout.told_to_fail = rollout.bake_anew = False
         rollout.go(action, f"{reason}: {step}")

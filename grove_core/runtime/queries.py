@@ -64,5 +64,13 @@ def metrics(context: Context, state: ModuleState, loaded: LoadedVersion) -> Vers
         context.clock.now() - loaded.loaded_at,
         meter.errors,
         state.name,
-        {name: Average(one.count, one.total / one.count) for name, one in meter.observed.items() if one.count},
+        {
+            name: Average(one.count, one.total / one.count, one.squares)
+            for name, one in meter.observed.items()
+            if one.count
+        },
+        meter.calls,
+        meter.failed_calls,
+        meter.lost,
+        meter.durations.buckets(),
     )

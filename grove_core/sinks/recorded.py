@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from grove_core.base.events import Event
 from grove_core.base.histogram import Histogram
+from grove_core.base.records import VersionMetrics
 from grove_core.base.samples import Sample
 from grove_core.base.showing import brief
 
@@ -122,5 +123,11 @@ def _event(event: Event) -> RecordedEvent:
 
 
 def _sample(sample: Sample) -> RecordedSample:
-    versions: Iterable[dict[str, Any]] = map(plain, sample.versions)
-    return RecordedSample(sample.wall, sample.at, sample.module, tuple(versions), plain(sample.judgements))
+    return RecordedSample(
+        sample.wall, sample.at, sample.module, tuple(map(_version, sample.versions)), plain(sample.judgements)
+    )
+
+
+def _version(metrics: VersionMetrics) -> dict[str, Any]:
+    """Return a version's metrics; of `durations` there are hundreds, and each is a pair of integers already."""
+    return {**plain(dataclasses.replace(metrics, durations={})), "durations": metrics.durations}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grove_core.base.histogram import LEAST, MOST, Histogram
+from grove_core.base.histogram import LEAST, MOST, SIDE, Histogram
 
 values = st.lists(
     st.one_of(
@@ -56,3 +56,16 @@ def test_one_by_one_is_as_all_at_once(given_: list[float]) -> None:
 def test_what_is_beyond_is_counted_at_the_edge() -> None:
     assert Histogram.of([1e30, 1e-30, -1e30]).total == 3
     assert Histogram().quantile(0.5) is None
+
+
+@given(st.lists(st.floats(-1e15, 1e15), max_size=50))
+def test_what_is_written_of_it_is_read_back(values: list[float]) -> None:
+    histogram = Histogram.of(values)
+    assert np.array_equal(Histogram.of_buckets(histogram.buckets()).counts, histogram.counts)
+    assert list(histogram.buckets()) == sorted(histogram.buckets())
+
+
+@pytest.mark.parametrize("bucket", [-1, 2 * SIDE + 1])
+def test_there_are_no_other_buckets(bucket: int) -> None:
+    with pytest.raises(ValueError, match=f"from 0 to {2 * SIDE}"):
+        Histogram.of_buckets({bucket: 1})

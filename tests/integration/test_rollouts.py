@@ -95,6 +95,24 @@ def test_a_good_canary_is_promoted_by_itself_after_thirty_seconds(open_engine: O
     )
 
 
+def test_each_decision_is_told_with_what_it_rests_on(open_engine: OpenEngine) -> None:
+    engine, clock = opened(open_engine, FAIR)
+    populate(engine)
+    plan = Plan("two", (Weigh(0.1, 1), Weigh(0.5, 1)), judges=(PASSES,))
+    engine.rollouts.start(MODULE, 2, plan)
+    run(engine, clock, 3, until=lambda: state(engine) is RolloutState.PROMOTED)
+    (started,), (step,) = told(engine, EventKind.ROLLOUT_STARTED), told(engine, EventKind.ROLLOUT_STEP)
+    assert (started.details["evidence"], started.details["attempt"]) == ({}, 1)
+    assert step.details["evidence"]["always"]["verdict"] == "pass"
+    assert step.details["evidence"]["always"]["seconds"] == pytest.approx(1.0)
+    records = engine.rollouts.status(MODULE).records
+    assert [bool(record.judgements) for record in records] == [False, True, True]
+    engine.rollouts.undo(MODULE)
+    engine.rollouts.retry(MODULE)
+    again = told(engine, EventKind.ROLLOUT_STARTED)[-1].details
+    assert (again["evidence"], again["attempt"]) == ({}, 2), "what was said of the attempt before is past"
+
+
 def test_a_bad_canary_goes_back_by_itself_and_stays_away(open_engine: OpenEngine) -> None:
     engine, clock = opened(open_engine, UNFAIR)
     populate(engine)
