@@ -285,7 +285,7 @@ class Validator(Protocol):
 
 
 class Judge(Protocol):
-    """Says what is to be made of a canary, beside stable over the same period. Pure: asked after every tick.
+    """Says what is to be made of a canary, beside stable over the same period. Pure: asked up to once a tick.
 
     A rollout goes on while nothing fails, and takes its next step once all judges pass at the end of the step's time;
     of several judges the worst verdict counts. Arrays are views of the engine's memory, valid for the call. Example,

@@ -10,14 +10,12 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, TickReport
 from grove_core.base.rollouts import RolloutAction, RolloutState
 from grove_core.parts.plans import Gate, OnFailure, Step, Wait, Weigh
+from grove_core.rollouts.counting import SLACK
 from grove_core.rollouts.course import Course
 from grove_core.rollouts.judged import ask, worst
 from grove_core.rollouts.rollout import Member, Rollout
 from grove_core.runtime.context import Context
 from grove_core.runtime.state import Condition, ModuleState
-
-SLACK = 1e-6
-"""Seconds by which sums of many dts may fall short of what they are."""
 
 
 def advance(
@@ -43,7 +41,7 @@ def advance(
             found.append((member, state))
         if any(state.condition is Condition.PAUSED for _, state in found):
             return  # nothing is ticked, so nothing can be told
-        _judge(context, rollout, found, report.number, dt)
+        _judge(context, rollout, found, report.number, dt, elapsed)
         _go_on(course, rollout, elapsed)
     except (GroveError, MemoryError) as error:  # the tick is done, and told of as such
         if rollout.active and rollout.state is not RolloutState.PAUSED:
@@ -67,7 +65,7 @@ def _why_lost(member: Member, faults: Sequence[Fault]) -> str:
 def _follow(course: Course, rollout: Rollout, state: ModuleState, member: Member) -> None:
     """Hold a canary against what is stable now: stable itself may have failed, and another taken over."""
     stable = state.stable
-    if stable is not None and stable not in {member.stable, member.canary}:
+    if stable is not None and stable not in (member.stable, member.canary):
         member.stable = stable
     elif not _is_stale(state, member):
         return
@@ -85,12 +83,19 @@ def _is_stale(state: ModuleState, member: Member) -> bool:
 
 
 def _judge(
-    context: Context, rollout: Rollout, found: Sequence[tuple[Member, ModuleState]], number: int, dt: float
+    context: Context,
+    rollout: Rollout,
+    found: Sequence[tuple[Member, ModuleState]],
+    number: int,
+    dt: float,
+    elapsed: float,
 ) -> None:
+    """Count, and ask the judges where something failed, when a step is over, and else once a second: it costs more."""
+    over = rollout.step >= 0 and _is_over(rollout.plan.steps[rollout.step], rollout, elapsed)
     for member, state in found:
-        if member.counting is not None:
-            member.counting.count(number, dt)
-            member.judgements = ask(context, rollout.judges, member.counting.comparison())
+        counting = member.counting
+        if counting is not None and (counting.count(number, dt) or over or counting.is_due()):
+            member.judgements = ask(context, rollout.judges, counting.comparison())
             state.judgements = member.judgements
 
 
@@ -123,12 +128,14 @@ def _decide(course: Course, rollout: Rollout, step: Step, said: Judgement) -> No
     course.enter(rollout, rollout.step + 1, RolloutAction.GO_ON, why)
 
 
-def _is_over(step: Step, rollout: Rollout) -> bool:
+def _is_over(step: Step, rollout: Rollout, elapsed: float = 0.0) -> bool:
+    """Tell whether a step is over, once so many seconds are added."""
+    seconds = rollout.step_seconds + elapsed + SLACK
     if isinstance(step, Weigh):
-        return rollout.step_seconds + SLACK >= step.bake_seconds
+        return seconds >= step.bake_seconds
     if isinstance(step, Gate):
         return step.name in rollout.gates
-    return step.seconds is not None and rollout.step_seconds + SLACK >= step.seconds
+    return step.seconds is not None and seconds >= step.seconds
 
 
 def _fail(course: Course, rollout: Rollout, reason: str) -> bool:

@@ -20,6 +20,10 @@ from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.runtime.watch import Firsts
 
 HALF = math.log(0.5)
+LOOK_SECONDS = 1.0
+"""How often, by the clock, judges are asked at least."""
+SLACK = 1e-6
+"""Seconds by which sums of many dts may fall short of what they are."""
 
 
 class Tally:
@@ -69,28 +73,34 @@ class Counting:
         self._began = context.clock.now()
         self._since = snapshot(canary), snapshot(stable)
         self._tallies = {name: Tally() for name in (ERRORS, TICKS, *(each.name for each in terms.objectives))}
+        self._asked: float | None = None
+        """The clock's time when the judges were asked last."""
         self._watch = watch.begin(state, terms.objectives)
         if not terms.alone:
             self._watch.leave_out_pinned(state)
 
-    def count(self, number: int, dt: float) -> None:
-        """Count what came since the last time.
+    def count(self, number: int, dt: float) -> bool:
+        """Count what came since the last time; tell whether anything of it was a failure, of either.
 
         Args:
             number: the tick that was just done.
             dt: its seconds.
         """
         mine, theirs = self._watch.take(self.canary), self._watch.take(self.stable)
-        for name in mine:
-            self._count_firsts(name, mine[name], theirs[name])
-        self._count_tick(number, dt * 1000 if self._terms.tick_ms is None else self._terms.tick_ms)
+        failed = [self._count_firsts(name, mine[name], theirs[name]) for name in mine]
+        failed.append(self._count_tick(number, dt * 1000 if self._terms.tick_ms is None else self._terms.tick_ms))
+        return any(failed)
 
-    def _count_firsts(self, name: str, mine: Firsts, theirs: Firsts) -> None:
+    def is_due(self) -> bool:
+        """Tell whether judges were not asked yet, or a second ago, by the clock."""
+        return self._asked is None or not 0 <= self._context.clock.now() - self._asked < LOOK_SECONDS - SLACK
+
+    def _count_firsts(self, name: str, mine: Firsts, theirs: Firsts) -> bool:
         tally = self._tallies[name]
         tally.canary_trials += mine.trials
         tally.canary_failures += mine.failures
         if self._terms.alone:
-            return
+            return mine.failures > 0
         tally.stable_trials += theirs.trials
         tally.stable_failures += theirs.failures
         if mine.failures or theirs.failures:
@@ -98,18 +108,20 @@ class Counting:
             others = self._watch.at_risk(self.stable, name, theirs.failures)
             tally.log_chance += _times_log(mine.failures, ours, ours + others)
             tally.log_chance += _times_log(theirs.failures, others, ours + others)
+        return mine.failures + theirs.failures > 0
 
-    def _count_tick(self, number: int, limit_ms: float) -> None:
+    def _count_tick(self, number: int, limit_ms: float) -> bool:
         """Count a tick that one of them lost or was late with: where both were, it says nothing of either."""
         tally = self._tallies[TICKS]
         mine, theirs = self.canary.meter.latest, self.stable.meter.latest
         if mine is None or mine.tick != number:
-            return
+            return False
         late = mine.ms is None or mine.ms > limit_ms
         if self._terms.alone:
             tally.canary_trials += 1
             tally.canary_failures += late
-        elif theirs is not None and theirs.tick == number:
+            return late
+        if theirs is not None and theirs.tick == number:
             tally.canary_trials += 1
             tally.stable_trials += 1
             theirs_late = theirs.ms is None or theirs.ms > limit_ms
@@ -117,9 +129,12 @@ class Counting:
                 tally.canary_failures += late
                 tally.stable_failures += theirs_late
                 tally.log_chance += HALF
+                return True
+        return False
 
     def comparison(self) -> Comparison:
-        """Return what was counted so far."""
+        """Return what was counted so far, for the judges that are asked now."""
+        self._asked = self._context.clock.now()
         return Comparison(
             self._module,
             observed_since(self._context, self.canary, self._since[0]),

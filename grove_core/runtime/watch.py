@@ -34,6 +34,9 @@ class Firsts(NamedTuple):
     """How many entities failed."""
 
 
+NOBODY = Firsts()
+
+
 class Watch:
     """What a module's entities fail at, from `begin` on. Read it with `take`, after each tick.
 
@@ -55,7 +58,7 @@ class Watch:
     def take(self, loaded: LoadedVersion) -> dict[str, Firsts]:
         """Return what came since this was last asked of the version: `errors`, and each objective by its name."""
         pending = self._pending.pop(loaded.version, {})
-        return {name: pending.get(name, Firsts()) for name in self._bits}
+        return {name: pending.get(name, NOBODY) for name in self._bits}
 
     def at_risk(self, loaded: LoadedVersion, name: str, failures: int) -> int:
         """Return how many of a version's entities had not failed before the `failures` that were just taken."""

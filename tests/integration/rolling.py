@@ -18,6 +18,8 @@ DT = 0.1
 GOOD = version("e.n += 1", schema=SCHEMA_1)
 BAD = version("e.n += 1\ne.fail(e.id[e.tag == 1], 'on purpose')", schema=SCHEMA_1)
 """A tenth of its entities fail in each tick."""
+ONCE = version("e.n += 1\nif e.n.max() == 7: e.fail(e.id[:1], 'on purpose')", schema=SCHEMA_1)
+"""One entity fails, in the seventh tick."""
 SLOW = version("e.n += 1\nstop = time.perf_counter() + 0.004\nwhile time.perf_counter() < stop: pass", schema=SCHEMA_1)
 """4 ms a tick, at work."""
 

@@ -28,7 +28,7 @@ from grove_core.parts.plans import Gate, OnFailure, Plan, Wait, Weigh
 
 from . import sources
 from .conftest import PATIENT, OpenEngine, kill
-from .rolling import BAD, GOOD, ONE, SLOW, THREE, TWO, counts, populate, run, split, state, told
+from .rolling import BAD, GOOD, ONCE, ONE, SLOW, THREE, TWO, counts, populate, run, split, state, told
 from .sources import MODULE, SCHEMA_1
 
 FAIR = {"1.0.0": GOOD, "2.0.0": GOOD}
@@ -48,6 +48,21 @@ class Always:
 class Broken:
     def judge(self, comparison: Any) -> Judgement:
         raise RuntimeError("no idea")
+
+
+class Counted:
+    """A plugin with a judge that notes when it was asked."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def judge(self, comparison: Any) -> Judgement:
+        self.seconds.append(comparison.seconds)
+        return Judgement(Verdict.PASS, "as ever", {})
+
+    @hookimpl
+    def grove_register_judges(self) -> dict[str, Any]:
+        return {"counted": lambda: self}
 
 
 class Judges:
@@ -523,3 +538,18 @@ def test_a_group_of_which_one_cannot_start_leaves_nothing(open_engine: OpenEngin
     with pytest.raises(Exception, match="nowhere"):
         engine.rollouts.start_group({MODULE: 2, "nowhere": 1})
     assert engine.get_loaded_versions(MODULE) == [ONE]
+
+
+def test_judges_are_asked_once_a_second_and_with_each_failure_and_at_the_end(open_engine: OpenEngine) -> None:
+    def asked(canary_of: str) -> tuple[Any, list[float]]:
+        clock, counted = ManualClock(), Counted()
+        engine = open_engine({"1.0.0": GOOD, "2.0.0": canary_of}, settings=PATIENT, clock=clock, plugins=(counted,))
+        populate(engine)
+        engine.rollouts.start(MODULE, 2, Plan.canary(bake_seconds=2.5, judges=(Choice("counted"),)))
+        run(engine, clock, 2.6)
+        return engine, [round(each, 6) for each in counted.seconds]
+
+    engine, seconds = asked(GOOD)
+    assert (state(engine), seconds) == (RolloutState.PROMOTED, [0.1, 1.1, 2.1, 2.5])
+    engine, seconds = asked(ONCE)
+    assert seconds[:3] == [0.1, 0.7, 1.7]
