@@ -30,6 +30,13 @@ WIDE: Final = 500.0
 NUMBER: Final = 20.0
 LETTER: Final = 6.5
 """Pixels that a mark's number takes, and one letter of its text."""
+DENSE: Final = 20
+"""A line that rises and falls by more than so many heights is drawn thin."""
+UNITS: Final = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
+LEAST_UNITS: Final = 5
+"""A time is told in the largest unit of which a chart shows so many."""
+FEW: Final = 5
+"""Of more times than these every second one is left out on a phone."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,23 @@ class Timeline:
     marks: Sequence[Mark]
 
     @property
+    def unit(self) -> tuple[float, str]:
+        """In what times are told: how many seconds that is, and its sign."""
+        return next((each for each in UNITS if self.high - self.low >= LEAST_UNITS * each[0]), UNITS[-1])
+
+    @property
     def scale(self) -> Scale:
-        """The range in seconds from `zero` on."""
-        return spanning(self.low - self.zero, self.high - self.zero)
+        """The range in that unit, from `zero` on."""
+        per = self.unit[0]
+        return spanning((self.low - self.zero) / per, (self.high - self.zero) / per)
 
     def place(self, at: float) -> float:
         """Return where a time is drawn: 0 at the left, 1 at the right."""
-        return self.scale.place(at - self.zero)
+        return self.scale.place((at - self.zero) / self.unit[0])
+
+    def places(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the same for many."""
+        return self.scale.places((times - self.zero) / self.unit[0])
 
 
 def drawn(chart: Chart, timeline: Timeline) -> Element:
@@ -107,9 +124,18 @@ def drawn(chart: Chart, timeline: Timeline) -> Element:
 
 
 def time_ticks(timeline: Timeline) -> list[Element]:
-    """Return the times below a chart, in seconds since the rollout began."""
-    scale = timeline.scale
-    return [_tick(f"{written(tick, scale.step)} s", "x", "left", scale.place(tick)) for tick in scale.ticks]
+    """Return the times below a chart, since the rollout began."""
+    scale, sign = timeline.scale, timeline.unit[1]
+    few = len(scale.ticks) <= FEW
+    return [
+        _tick(
+            f"{written(tick, scale.step)} {sign}",
+            "x" if few or count % 2 == 0 else "x spare",
+            "left",
+            scale.place(tick),
+        )
+        for count, tick in enumerate(scale.ticks)
+    ]
 
 
 def labels(timeline: Timeline) -> list[Element]:
@@ -166,8 +192,7 @@ def _tick(text: str, axis: str, side: str, place: float) -> Element:
 def _paths(line: Line, scale: Scale, timeline: Timeline, stepped: bool) -> list[tuple[str, str]]:
     """Return the paths of a line, each with its kind: parts between gaps are lines, and single points dots."""
     keep = thinned(line.x, line.y)
-    times = line.x[keep] - timeline.zero
-    across = np.round(WIDTH * timeline.scale.places(times), 1)
+    across = np.round(WIDTH * timeline.places(line.x[keep]), 1)
     down = np.round(HEIGHT * (1 - scale.places(line.y[keep])), 1)
     strokes, dots = [], []
     for begins, ends in _pieces(np.isnan(down)):
@@ -178,7 +203,9 @@ def _paths(line: Line, scale: Scale, timeline: Timeline, stepped: bool) -> list[
             strokes.append(f"M{x[0]} {y[0]}" + "".join(f"H{each}V{to}" for each, to in zip(x[1:], y[1:], strict=True)))
         else:
             strokes.append("M" + "L".join(f"{each} {to}" for each, to in zip(x, y, strict=True)))
-    return [(path, kind) for path, kind in (("".join(strokes), "stroke"), ("".join(dots), "dot")) if path]
+    rises = float(np.nansum(np.abs(np.diff(down))))
+    stroke = "stroke dense" if rises > DENSE * HEIGHT else "stroke"
+    return [(path, kind) for path, kind in (("".join(strokes), stroke), ("".join(dots), "dot")) if path]
 
 
 def _pieces(gap: NDArray[np.bool_]) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ def page(told: History, number: int | None, source: str) -> str:
                     "main",
                     *_head(told.module, story),
                     element("h2", "Over time"),
-                    _note(f"Seconds by the engine's clock, from the beginning of the rollout on.{_samples(seen)}"),
+                    _note(f"By the engine's clock, from the beginning of the rollout on.{_samples(seen)}"),
                     element("div", course(story, judges, timeline), *charts, class_="charts"),
                     element("h2", "What was decided"),
                     tables.decisions(story),

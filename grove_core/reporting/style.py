@@ -53,8 +53,9 @@ border-top-style:solid;vertical-align:middle;margin-right:6px}
 .grid{stroke:var(--grid)}.base{stroke:var(--base)}
 .mark{stroke:var(--muted);stroke-dasharray:2 3}
 .line{stroke-width:2;stroke-linejoin:round}
+.dense{stroke-width:1}
 .dot{stroke-width:6;stroke-linecap:round}
-.dashed.line{stroke-dasharray:6 4}
+.dashed.line{stroke-dasharray:6 4}.dashed.dense{stroke-dasharray:none;opacity:.55}
 .here{fill:transparent}.here:hover{fill:var(--grid);fill-opacity:.5}
 """
     + "".join(f".c{place}{{stroke:var(--c{place});border-color:var(--c{place})}}\n" for place in range(6))
@@ -102,7 +103,7 @@ footer{margin-top:40px;color:var(--muted);font-size:12px;overflow-wrap:anywhere}
 @media screen and (max-width:760px){
 main{padding:16px 12px 32px}h1{font-size:21px}.lead{font-size:16px}
 .charts{grid-template-columns:minmax(0,1fr)}
-figure{padding:10px 10px 6px}.label span{display:none}
+figure{padding:10px 10px 6px}.label span,.spare{display:none}
 dl{grid-template-columns:repeat(2,minmax(0,1fr))}
 .lanes{margin-left:66px}.name{width:58px;font-size:11px}
 .decisions>thead,.events>thead,.stories>thead{display:none}

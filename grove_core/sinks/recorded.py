@@ -74,8 +74,10 @@ def plain(value: Any, depth: int = DEPTH) -> Any:
     """Return a value as JSON has it, or as near as may be: versions, and whatever else has no form, become text."""
     if isinstance(value, Enum):
         return plain(value.value, depth)
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, float):
+        return float(value)  # a numpy.float64 is one too, and JSON has no form for it
     if isinstance(value, int):
         return int(value) if -(1 << 63) <= value < 1 << 64 else brief(value)
     if isinstance(value, str):
@@ -119,12 +121,12 @@ def _text(value: Any) -> str:
 def _event(event: Event) -> RecordedEvent:
     version = None if event.version is None else str(event.version)
     details = {_key(name): plain(value) for name, value in event.details.items()}
-    return RecordedEvent(event.wall, event.at, event.kind.value, event.module, version, details)
+    return RecordedEvent(event.wall, float(event.at), event.kind.value, event.module, version, details)
 
 
 def _sample(sample: Sample) -> RecordedSample:
     return RecordedSample(
-        sample.wall, sample.at, sample.module, tuple(map(_version, sample.versions)), plain(sample.judgements)
+        sample.wall, float(sample.at), sample.module, tuple(map(_version, sample.versions)), plain(sample.judgements)
     )
 
 

@@ -162,6 +162,13 @@ def test_what_a_later_grove_or_a_hand_wrote_does_not_stop_it(tmp_path: Path) -> 
     assert told(path).of("h1")[0].startswith("game 2.0.0 was promoted")
 
 
+@pytest.mark.parametrize(("seconds", "last"), [(30, "30 s"), (900, "14 min"), (72_000, "20 h")])
+def test_times_are_told_in_a_fitting_unit(tmp_path: Path, seconds: int, last: str) -> None:
+    ended = decided(seconds, "rollout_promoted", "promoted")
+    path = write(tmp_path / "e.jsonl", [started(0.0), sample(1.0), sample(2.0), ended, sample(float(seconds))])
+    assert last in told(path).of("span")
+
+
 def test_ten_thousand_samples_are_drawn_in_pixels(tmp_path: Path) -> None:
     spike = 7_777
     long: list[Event | Sample] = [sample(0.0), started(0.0)]

@@ -85,6 +85,8 @@ def deep(levels: int) -> Any:
         ({Version("1.0"): 1, 2: 3}, {"1.0": 1, "2": 3}),
         ((1, {2}), [1, [2]]),
         (np.float32(0.5), 0.5),
+        (np.float64(0.5), 0.5),
+        ([np.float64(np.nan), np.bool_(True), np.int64(3)], [None, True, 3]),
         (np.arange(3), [0, 1, 2]),
         (np.array([np.nan, 1.0]), [None, 1.0]),
         (1 << 70, str(1 << 70)),
@@ -96,6 +98,10 @@ def deep(levels: int) -> Any:
 )
 def test_what_it_has_no_form_for_is_as_near_as_may_be(value: Any, written: Any) -> None:
     assert detail(value) == written
+
+
+def test_a_clock_may_count_in_numpy_s_floats() -> None:
+    assert parse(line_of(Event(EventKind.FAULT, np.float64(1.5)))).at == 1.5
 
 
 def test_large_and_deep_values_are_bounded() -> None:
