@@ -43,7 +43,7 @@ class Block:
 def course(story: Story, judges: Sequence[Figures], timeline: Timeline) -> Element:
     """Return the lanes of a rollout, above each other."""
     lanes = [("rollout", list(_states(story, timeline.high)))]
-    lanes += [(each.judge, list(_verdicts(each, story.ends))) for each in judges]
+    lanes += [(each.judge, list(_verdicts(each, story))) for each in judges]
     return element(
         "figure",
         element(
@@ -99,16 +99,19 @@ def _states(story: Story, high: float) -> Iterator[Block]:
         yield Block(each.at, high if after is None else after.at, text, TONES[state])
 
 
-def _verdicts(figures: Figures, ends: float) -> Iterator[Block]:
-    """Yield from when to when a judge said the same."""
-    begins, verdict = None, ""
-    for at, said in zip(figures.x.tolist(), figures.verdicts, strict=True):
-        if said != verdict:
-            if begins is not None:
-                yield Block(begins, at, verdict, VERDICTS.get(verdict, "unsure"))
-            begins, verdict = at, said
-    if begins is not None:
-        yield Block(begins, max(ends, float(figures.x[-1])), verdict, VERDICTS.get(verdict, "unsure"))
+def _verdicts(figures: Figures, story: Story) -> Iterator[Block]:
+    """Yield from when to when a judge said the same; once a rollout has ended nobody is asked until it is retried."""
+    stops = [each.at for each in story.decisions if each.told.state.ended] + [story.ends]
+    at = figures.x.tolist()
+    begins = 0
+    for index in range(1, len(at) + 1):
+        stop = next((each for each in stops if each >= at[index - 1]), at[index - 1])
+        goes_on = index < len(at) and at[index] <= stop
+        if goes_on and figures.verdicts[index] == figures.verdicts[begins]:
+            continue
+        verdict = figures.verdicts[begins]
+        yield Block(at[begins], at[index] if goes_on else stop, verdict, VERDICTS.get(verdict, "unsure"))
+        begins = index
 
 
 def _block(block: Block, timeline: Timeline) -> Element:

@@ -84,7 +84,7 @@ def sentence(module: str, story: Story) -> str:
         case RolloutState.PROMOTED:
             return f"{module} {canary} was promoted: after {took} it took over from {told.stable}."
         case RolloutState.FAILED | RolloutState.ABORTED | RolloutState.UNDONE:
-            back = "its" if told.entities is None else f"its {told.entities:,}"
+            back = f"its {told.entities:,}" if told.entities else "its"
             verb = "failed" if told.state is RolloutState.FAILED else f"was {told.state}"
             return f"{module} {canary} {verb} after {took}, and {back} entities went back to {told.stable}."
         case RolloutState.RUNNING | RolloutState.WAITING | RolloutState.PAUSED:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.base.comparison import Verdict
+from grove_core.base.events import EventKind
 from grove_core.base.rollouts import RolloutState
 from grove_core.reporting.history import Story
 from grove_core.reporting.recorded import Decision, Mean, Moment, Reading, Said, Split
@@ -184,7 +185,9 @@ def of_judges(story: Story, seen: Window) -> Iterator[Figures]:
         for place, each in enumerate(seen.moments, seen.first)
         if story.first.at <= each.at <= story.ends
     ]
-    points += [(each.moments - 0.5, each.at, each.said) for each in story.decisions if each.told.evidence]
+    # An undo is somebody's, and tells once more what had been said before the promotion.
+    decisions = [each for each in story.decisions if each.kind is not EventKind.ROLLOUT_UNDONE]
+    points += [(each.moments - 0.5, each.at, each.said) for each in decisions if each.told.evidence]
     points.sort(key=lambda point: point[:2])
     for judge in dict.fromkeys(name for _, _, said in points for name in said):
         own = [(at, said[judge]) for _, at, said in points if judge in said]

@@ -163,7 +163,7 @@ def _cell(metric: Metric, version: Version) -> Element:
 
 
 def _moved(entities: int | None, stable: str) -> Element | None:
-    return None if entities is None else element("p", f"{entities:,} entities went back to {stable}.")
+    return element("p", f"{entities:,} entities went back to {stable}.") if entities else None
 
 
 def wall(seconds: float) -> str:

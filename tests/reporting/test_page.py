@@ -127,6 +127,22 @@ def test_a_retry_is_the_same_rollout_and_another_engine_s_is_another(tmp_path: P
         assert len(history(MODULE, read_events(path)).stories) == 2
 
 
+def test_a_judge_says_nothing_between_an_end_and_a_retry(tmp_path: Path) -> None:
+    items = [
+        started(0.0),
+        *(sample(float(at), passing(0.0)) for at in (1, 2)),
+        decided(3.0, "rollout_failed", "failed", evidence={"evidence": {"verdict": "fail", "reason": "so"}}),
+        sample(4.0),
+        started(5.0, attempt=2),
+        sample(6.0, passing(0.0)),
+        sample(7.0, passing(0.0)),
+    ]
+    shown = told(write(tmp_path / "e.jsonl", items))
+    blocks = [found["title"] for _, found in shown.tags if (found.get("class") or "").startswith("block")]
+    judged = [each for each in blocks if each and each.startswith(("pass", "fail,"))]
+    assert judged == ["pass, 1.0 to 3.0 s", "fail, 3.0 to 3.0 s", "pass, 6.0 to 7.0 s"]
+
+
 def test_other_events_are_told_and_those_in_a_row_as_one(tmp_path: Path) -> None:
     failing = [Event(EventKind.ENTITIES_FAILED, float(at), MODULE, TWO, {"entities": at}) for at in range(1, 41)]
     fault = Event(EventKind.FAULT, 41.0, MODULE, TWO, {"message": "it died"})
