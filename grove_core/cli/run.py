@@ -11,7 +11,9 @@ import click
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=Path("grove.toml"))
 @click.option("--ticks", type=click.IntRange(min=1), help="End after so many ticks; else with SIGTERM or Ctrl-C.")
 def run(file: Path, ticks: int | None) -> None:
-    """Load the modules that FILE (grove.toml) lists, and tick them at a fixed rate.
+    """Run an engine as a settings file says, until it is ended.
+
+    The modules that FILE (grove.toml) lists are loaded, and ticked at a fixed rate.
 
     \b
     [grove.run]

@@ -38,8 +38,9 @@ class MultiVersionEngine(VersionCalls, SplitCalls, EntityCalls):
                 raise InvalidInput(f"dt is {dt!r}; it must be a number of seconds, at least 0")
             with put_off():
                 self._number += 1
-                report = tick(self._context, list(self._states.values()), self._number, float(dt))
-                self._roster.after_tick(report, float(dt))
-                for state in self._states.values():
+                states = list(self._states.values())
+                for state in states:
                     self._baselines.follow(state)
+                report = tick(self._context, states, self._number, float(dt))
+                self._roster.after_tick(report, float(dt))
             return report

@@ -33,7 +33,8 @@ def test_versions_side_by_side(open_engine: OpenEngine) -> None:
     assert engine.observe(MODULE, "revenue", revenue, ids) == 1000
     compared = engine.compare_versions(MODULE)
     assert (compared.stable, compared.versions, compared.weights) == (ONE, (ONE, TWO), {ONE: 0.5, TWO: 0.5})
-    assert compared.seconds == pytest.approx(10.0, abs=0.2)
+    assert compared.seconds == pytest.approx(10.0, abs=0.15)
+    assert metric(compared, "ticks").figures[TWO].value == 100
     entities = metric(compared, "entities").figures
     assert (entities[ONE].value, entities[TWO].value) == (500, 500)
     errors = metric(compared, "error_rate").figures
@@ -77,7 +78,7 @@ def test_it_is_a_table_and_json(open_engine: OpenEngine) -> None:
     run(engine, clock, 3)
     compared = engine.compare_versions(MODULE)
     lines = str(compared).splitlines()
-    assert lines[0].startswith("counter, over 2.9 s") or lines[0].startswith("counter, over 3.0 s")
+    assert lines[0].startswith("counter, over 2.9 s")
     assert "1.0.0 (stable) 90%" in lines[1] and "2.0.0 10%" in lines[1]
     assert any(line.startswith("evidence: pass: ") for line in lines)
     document = json.loads(json.dumps(compared.document(), allow_nan=False))
