@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
@@ -23,6 +24,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Nothing is fetched and nothing is run, whatever a text smuggles in."""
 E_VALUE, NEEDED = ".log10_e", "needed_log10_e"
 """How a judge by evidence calls the evidence in a contest, and what is needed to fail."""
+LOWEST, HIGHEST = -5, 10
+"""Between what evidence is drawn, as powers of ten."""
 BOUNDS = ("stable", "bound", "limit")
 """What a judge by thresholds tells beside a figure."""
 
@@ -131,10 +134,10 @@ def _judged(figures: Figures) -> Iterator[Chart]:
     names = figures.names()
     contests = [name.removesuffix(E_VALUE) for name in names if name.endswith(E_VALUE)]
     if contests:
-        lines = [figures.line(name + E_VALUE, name, place) for place, name in enumerate(contests, 2)]
+        lines = [_clipped(figures.line(name + E_VALUE, name, place)) for place, name in enumerate(contests, 2)]
         if NEEDED in names:
             lines.append(figures.line(NEEDED, "needed to fail", None, dashed=True))
-        note = "log10 of the evidence that the canary is worse, by contest"
+        note = f"log10 of the evidence that the canary is worse; beyond {LOWEST} or {HIGHEST} it is drawn there"
         yield Chart(f"Judge {figures.judge}", note, _known(lines))
     for name in names:
         beside = [bound for bound in BOUNDS if f"{name}.{bound}" in names]
@@ -146,6 +149,11 @@ def _judged(figures: Figures) -> Iterator[Chart]:
             ]
             note = "since the step began, beside what it is held to"
             yield Chart(f"Judge {figures.judge}: {name}", note, _known(lines))
+
+
+def _clipped(line: Line) -> Line:
+    """Keep a line within what matters: evidence far beyond what is needed, or far from it, says no more."""
+    return replace(line, y=np.clip(line.y, LOWEST, HIGHEST))
 
 
 def _known(lines: Sequence[Line]) -> list[Line]:

@@ -38,13 +38,16 @@ class Period:
 
 
 def last_period(story: Story) -> Period | None:
-    """Return what the versions did since the canary got its last weight, until that was over; None without samples."""
+    """Return what the versions did in the last step in which both had a weight, until it was over.
+
+    If stable never had one, it is the last step; None without samples.
+    """
     begun = [each for each in story.decisions if each.kind in BEGINS and each.told.weight != 0 and _weighs(each)]
     if not begun:
         return None
-    first = begun[-1]
+    first = ([each for each in begun if (each.told.weight or 0.0) < 1] or begun)[-1]
     after = story.decisions[story.decisions.index(first) + 1 :]
-    over = next((each for each in after if each.told.state.ended), None)
+    over = next((each for each in after if each in begun or each.told.state.ended), None)
     moments = story.run.moments
     early = _nearest(moments, first)
     late = len(moments) - 1 if over is None else _nearest(moments, over)
