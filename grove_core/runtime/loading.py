@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from packaging.requirements import Requirement
@@ -15,6 +15,7 @@ from grove_core.base.errors import (
     DeadlineExceeded,
     DependencyError,
     GroveError,
+    InvalidConfig,
     LoadFailed,
     MigrationRefused,
     PackageError,
@@ -41,7 +42,17 @@ from grove_core.runtime.state import (
 from grove_core.runtime.store import Store
 from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
-from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
+from grove_core.wire.messages import (
+    PROTOCOL,
+    CheckConfig,
+    ConfigChecked,
+    Introduced,
+    Load,
+    Prepare,
+    Raised,
+    Ready,
+    Slot,
+)
 
 Answer = TypeVar("Answer")
 
@@ -67,6 +78,7 @@ def load(
         entered: called once it is one of the module's, as a part of the load.
 
     Raises:
+        InvalidConfig: its config is not as it describes it.
         AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         PackageError: its schema, a lens or a requirement does not fit.
         MigrationRefused: it does not take stable's document.
@@ -88,7 +100,7 @@ def load(
                 store.abandon()
 
     try:
-        with _kept_on_success(context, give_back) as worker:
+        with kept_on_success(context, give_back) as worker:
             _check_measured(worker, limits)
             description = introduce(context, state, worker, record, limits, deadline)
             _check_requirements(description, others)
@@ -172,9 +184,15 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
     """Have a worker that was introduced map its columns, initialise, warm up and take a document over.
 
     Raises:
+        InvalidConfig: its config is not as it describes it.
         LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         MigrationRefused: it has a document, and does not take the one there is.
     """
+    if loaded.description.introduced.config_schema is not None:
+        worker.send(CheckConfig(loaded.config))
+        checked = _answer(worker, deadline, loaded.limits, "asked about its config", ConfigChecked)
+        if checked.mistakes:
+            raise mistaken(state, loaded.version, checked.mistakes)
     document, giver = _document_for(state, loaded)
     slots, descriptors = _columns_of(loaded)
     try:
@@ -190,9 +208,15 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
             )
         context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
     loaded.document, loaded.document_ahead = ready.document, False
-    loaded.worker = worker
+    loaded.worker, loaded.failed = worker, None
     loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False
+
+
+def mistaken(state: ModuleState, version: Version, mistakes: Sequence[str]) -> InvalidConfig:
+    """Return the error for a config in which a version found mistakes."""
+    lines = "".join(f"\n    {line}" for line in mistakes)
+    return InvalidConfig(f"its config is not as it describes it:{lines}", module=state.name, version=version)
 
 
 def _columns_of(loaded: LoadedVersion) -> tuple[tuple[Slot, ...], list[int]]:
@@ -215,7 +239,7 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
         if not gone and loaded.count:  # it may map the columns by now
             leave_memory(context, state, loaded)
 
-    with _kept_on_success(context, leave) as worker:
+    with kept_on_success(context, leave) as worker:
         description = introduce(context, state, worker, loaded.description.record, loaded.limits, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
@@ -229,7 +253,7 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
         GroveError: it cannot be imported, or its lenses do not fit.
     """
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
-    with _kept_on_success(context, lambda _: None) as worker:
+    with kept_on_success(context, lambda _: None) as worker:
         description = introduce(context, state, worker, record, context.settings.limits, deadline)
         with put_off():
             worker.kill()
@@ -238,7 +262,7 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
 
 
 @contextlib.contextmanager
-def _kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator[Worker]:
+def kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator[Worker]:
     """Start a worker, and end it if anything is raised.
 
     Args:

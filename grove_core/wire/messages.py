@@ -50,6 +50,10 @@ class Introduced(Message, frozen=True):
     """Whether it has a document: it defines `get_state`."""
     may_be_busy: bool
     """Whether it must be asked before it is unloaded: it defines `is_idle`."""
+    config_schema: dict[str, Any] | None = None
+    """What its config may be, as a JSON Schema; None where anything may."""
+    takes_config: bool = False
+    """Whether it can be asked to take another config while it runs: it defines `update_config`."""
 
 
 class Slot(Message, frozen=True):
@@ -191,6 +195,31 @@ class Ticked(Message, frozen=True):
     """At most two of one name: one with and one without entities."""
 
 
+class CheckConfig(Message, frozen=True):
+    """Say whether a config would do; nothing of it is kept. To be sent only where it has a `config_schema`."""
+
+    config: dict[str, Any]
+
+
+class ConfigChecked(Message, frozen=True):
+    """The answer to `CheckConfig`: a line for each mistake, beginning with its path."""
+
+    mistakes: tuple[str, ...]
+
+
+class UpdateConfig(Message, frozen=True):
+    """Take another config, now. To be sent only where it `takes_config`."""
+
+    config: dict[str, Any]
+
+
+class ConfigUpdated(Message, frozen=True):
+    """The answer to `UpdateConfig`."""
+
+    taken: bool
+    """False: not while it runs, and nothing has changed."""
+
+
 class AskIdle(Message, frozen=True):
     """Ask whether the version may be unloaded."""
 
@@ -312,5 +341,33 @@ class Exited(Message, frozen=True):
 
 ToZygote = Fork | Hurry | Overflow
 FromZygote = Forked | Exited | Overflow
-ToWorker = Load | Prepare | Remap | Tick | Show | Hide | RunMap | RunMigrator | AskIdle | Shutdown | Inject | Overflow
-ToEngine = Introduced | Ready | Mapped | Ticked | AskWorld | Idle | Given | Injected | Raised | Overflow
+ToWorker = (
+    Load
+    | Prepare
+    | Remap
+    | Tick
+    | Show
+    | Hide
+    | RunMap
+    | RunMigrator
+    | CheckConfig
+    | UpdateConfig
+    | AskIdle
+    | Shutdown
+    | Inject
+    | Overflow
+)
+ToEngine = (
+    Introduced
+    | Ready
+    | Mapped
+    | Ticked
+    | AskWorld
+    | ConfigChecked
+    | ConfigUpdated
+    | Idle
+    | Given
+    | Injected
+    | Raised
+    | Overflow
+)

@@ -24,6 +24,9 @@ from grove_core.wire.faults import FaultPoint
 from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
+    CheckConfig,
+    ConfigChecked,
+    ConfigUpdated,
     Failed,
     Given,
     Idle,
@@ -44,8 +47,10 @@ from grove_core.wire.messages import (
     Tick,
     Ticked,
     ToWorker,
+    UpdateConfig,
 )
 from grove_core.worker.bounds import Bounds
+from grove_core.worker.configs import mistakes_of, read, schema_of
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.mapping import run_map
 from grove_core.worker.observing import observed
@@ -63,6 +68,8 @@ STAGES: dict[type, str] = {
     Tick: "process",
     RunMap: "map",
     RunMigrator: "migrate",
+    CheckConfig: "config_type",
+    UpdateConfig: "update_config",
 }
 """What a version was doing, by the message it was doing it for."""
 
@@ -124,6 +131,8 @@ class Hosted:
         self._keeps_document = _keeps_document(module)
         self._answers: dict[type, Callable[[Any], Any]] = {
             Tick: self._tick,
+            CheckConfig: self._check_config,
+            UpdateConfig: self._update_config,
             AskIdle: lambda _: Idle(bool(module.is_idle())),
             Inject: self._inject,
             Shutdown: self._shutdown,
@@ -152,6 +161,8 @@ class Hosted:
             bool(module.catch_up),
             _keeps_document(module),
             type(module).is_idle is not Module.is_idle,
+            schema_of(type(module)),
+            type(module).update_config is not Module.update_config,
         )
         return cls(module, schema, order, channel, injector, bounds), introduction
 
@@ -169,7 +180,7 @@ class Hosted:
 
     def _prepare(self, order: Prepare, descriptors: list[int]) -> Ready:
         self._map(order.slots, descriptors)
-        self.module.initialize(order.config)
+        self.module.initialize(read(type(self.module), order.config))
         self._injector.reach(FaultPoint.INITIALIZE)
         fresh = self._document()
         self._warm_up()
@@ -250,6 +261,14 @@ class Hosted:
             order.order,
             observed(entities),
         )
+
+    def _check_config(self, order: CheckConfig) -> ConfigChecked:
+        kind = type(self.module).config_type
+        return ConfigChecked(() if kind is None else mistakes_of(order.config, kind))
+
+    def _update_config(self, order: UpdateConfig) -> ConfigUpdated:
+        self.module.entities = self._nobody  # no rows may be written between two ticks
+        return ConfigUpdated(bool(self.module.update_config(read(type(self.module), order.config))))
 
     def _inject(self, order: Inject) -> Injected:
         if not self._faults_allowed:
