@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -116,7 +115,7 @@ class Configs:
         """
         with self._turns.take("config.describe"):
             schema = self._one(module, version).description.introduced.config_schema
-            return copy.deepcopy(schema)
+            return None if schema is None else config_of(schema)
 
     def watch(self, path: str | Path) -> None:
         """Take the tables `[grove.config.MODULE]` of a settings file now, and whenever it has changed.

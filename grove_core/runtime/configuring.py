@@ -18,6 +18,7 @@ from grove_core.base.errors import (
     WorkerError,
 )
 from grove_core.base.interrupts import put_off
+from grove_core.base.limits import Limit
 from grove_core.base.records import FaultKind
 from grove_core.runtime.asks import Problem, flush_output, read_output
 from grove_core.runtime.context import Context
@@ -237,7 +238,8 @@ def _ask(context: Context, change: Change, message: Message, kind: type[Answer])
         if not isinstance(answer, kind | Raised):
             raise ProtocolError(f"it answered {type(answer).__name__} where {kind.__name__} was due")
     except DeadlineExceeded:
-        text = f"it did not answer within {limit_ms:g} ms when its config was to be changed (tick_deadline_ms)"
+        which = "tick_deadline_ms" if limits.tick_ms is None else f"its limit {Limit.WALL}"
+        text = f"it did not answer within {limit_ms:g} ms ({which}) when its config was to be changed"
         change.problem = Problem(FaultKind.DEADLINE, text)
     except PeerDied:
         worker.wait(0.05)  # its socket closes a moment before it is reaped

@@ -27,6 +27,9 @@ from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
     AskWorld,
+    CheckConfig,
+    ConfigChecked,
+    ConfigUpdated,
     Exited,
     Failed,
     Fork,
@@ -63,6 +66,7 @@ from grove_core.wire.messages import (
     ToEngine,
     ToWorker,
     ToZygote,
+    UpdateConfig,
 )
 from grove_core.wire.overflow import sealed, unlinked
 from grove_core.wire.stream import FRAME, HEADER
@@ -81,7 +85,13 @@ MESSAGES: list[Message] = [
         False,
         True,
         False,
+        {"type": "object", "properties": {"speed": {"type": "number"}}},
+        True,
     ),
+    CheckConfig({"speed": 1.5, "names": ["a"], "deep": {"b": None}}),
+    ConfigChecked(("speed: Expected `float` >= 2.0",)),
+    UpdateConfig({}),
+    ConfigUpdated(True),
     Prepare((Slot("x", "<f4", 4096, 8192, True),), {"deep": [1, {"a": None}], "b": b"raw"}, b"\x80", "1.0.0"),
     Prepare((), {}, None, "1.0.0"),
     Ready(b"document", True),
