@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -31,6 +31,12 @@ class Module:
 
     config_type: ClassVar[type[msgspec.Struct] | None] = None
     """What describes the config: its keys, their types, bounds and defaults. None: any config will do."""
+
+    newborn: ClassVar[Mapping[str, str]] = {}
+    """What newborn get as the config has it, where they are not given it: column -> key, such as "speed": "tank.speed".
+
+    Entities that live keep what they were born with. A key that is not there, or None, leaves the column's default.
+    """
 
     entities: Entities
     """The rows of this call; set before each `process`."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from packaging.version import Version
 
-from grove_core.base.errors import InvalidInput
+from grove_core.base.errors import InvalidConfig, InvalidInput
 from grove_core.base.showing import brief
 
 Config = dict[str, Any]
@@ -49,6 +49,11 @@ def config_of(given: object) -> Config:
     return config
 
 
+def same(one: object, other: object) -> bool:
+    """Tell whether two configs, or parts of them, hold the same: True is not 1 here, and NaN is NaN."""
+    return msgspec.msgpack.encode(one) == msgspec.msgpack.encode(other)
+
+
 def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> Config:
     """Return a config with changes merged in, as a JSON Merge Patch (RFC 7396) is: tables are merged at any depth,
     None removes a key, and everything else, lists among it, takes the place of what was there.
@@ -63,6 +68,12 @@ def merged(config: Mapping[str, Any], changes: Mapping[str, Any]) -> Config:
         else:
             result[key] = value
     return result
+
+
+def mistaken(module: str, version: Version, mistakes: Sequence[str]) -> InvalidConfig:
+    """Return the error for a config in which a version found mistakes."""
+    lines = "".join(f"\n    {line}" for line in mistakes)
+    return InvalidConfig(f"its config is not as it describes it:{lines}", module=module, version=version)
 
 
 def _depth(config: Config) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
 
-from grove_core.base.configs import Config, ConfigReport, config_of, merged
+from grove_core.base.configs import Config, ConfigReport, config_of, merged, same
 from grove_core.base.errors import GroveError, SettingsError
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
@@ -166,7 +166,9 @@ class Configs:
 
     def _take(self, tables: Mapping[str, Config], watched: Watched) -> None:
         """Give modules what a file says of them now and did not say before."""
-        news = {module: config_of(table) for module, table in tables.items() if table != self._tables.get(module)}
+        news = {
+            module: config_of(table) for module, table in tables.items() if not same(table, self._tables.get(module))
+        }
         states = [state for module in news if (state := self._loaded(module)) is not None]
         changes = [Change(state, loaded, news[state.name]) for state in states for loaded in state.ordered]
 
@@ -177,23 +179,24 @@ class Configs:
         self._carry_out([state.name for state in states], changes, then, watched.path)
 
     def _carry_out(
-        self, modules: Iterable[str], changes: Iterable[Change], then: Callable[[], None], path: Path | None
+        self, modules: Sequence[str], changes: Iterable[Change], then: Callable[[], None], path: Path | None
     ) -> list[ConfigReport]:
         """Make changes, those that change nothing left out, and tell of them: one report for each module."""
         began = time.perf_counter()
-        real = [each for each in changes if each.config != each.loaded.config]
+        real = [each for each in changes if not same(each.config, each.loaded.config)]
         before = [each.loaded.config for each in real]
         origin: dict[str, Any] = {} if path is None else {"path": str(path)}
         with put_off():
             try:
                 update(self._context, real, then)
             except GroveError as error:
-                where = (error.module, None if error.version is None else Version(error.version))
-                self._context.emit(EventKind.CONFIG_REFUSED, *where, reason=error.message, **origin)
+                module = modules[0] if len(modules) == 1 else error.module
+                version = None if error.version is None else Version(error.version)
+                self._context.emit(EventKind.CONFIG_REFUSED, module, version, reason=error.message, **origin)
                 raise
             ms = (time.perf_counter() - began) * 1000
             for each, old in zip(real, before, strict=True):
-                keys = sorted(key for key in {*old, *each.config} if old.get(key) != each.config.get(key))
+                keys = sorted(key for key in {*old, *each.config} if not same(old.get(key), each.config.get(key)))
                 told = {"keys": keys, "restarted": each.fresh is not None, "ms": round(ms, 3), **origin}
                 self._context.emit(EventKind.CONFIG_UPDATED, each.state.name, each.loaded.version, **told)
         return [_report(module, real, ms) for module in modules]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from grove_core.base.configs import Config
+from grove_core.author.schema import Scalar
+from grove_core.base.configs import Config, mistaken
 from grove_core.base.errors import (
     ConfigRefused,
     DeadlineExceeded,
@@ -22,17 +23,14 @@ from grove_core.base.limits import Limit
 from grove_core.base.records import FaultKind
 from grove_core.runtime.asks import Problem, flush_output, read_output
 from grove_core.runtime.context import Context
-from grove_core.runtime.loading import Deadline, introduce, kept_on_success, mistaken, prepare
+from grove_core.runtime.loading import Deadline, introduce, kept_on_success, prepare
 from grove_core.runtime.state import LoadedVersion, ModuleState, nothing_more
 from grove_core.runtime.unloading import end_worker, leave_memory, shut_down
+from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig
+from grove_core.wire.message import Message
 from grove_core.wire.messages import (
-    CheckConfig,
-    ConfigChecked,
-    ConfigUpdated,
     Mapped,
-    Message,
     Raised,
-    UpdateConfig,
     answers_idle,
 )
 
@@ -46,6 +44,8 @@ class Change:
     state: ModuleState
     loaded: LoadedVersion
     config: Config
+    newborn: Mapping[str, Scalar] = field(default_factory=dict)
+    """What newborn get by it."""
     told: bool = False
     """Whether its code may have the config."""
     awaited: bool = False
@@ -74,17 +74,26 @@ def update(context: Context, changes: Sequence[Change], then: Callable[[], None]
         ConfigRefused: one did not take it.
     """
     decided = False
-    try:
-        _check_all(context, changes)
-        for change in changes:
-            _apply(context, change)
-        decided = True
-        _settle(context, changes, then)
-    except BaseException:
+
+    def finish() -> None:
         if decided:
             _settle(context, changes, then)
         else:
-            _go_back_all(context, changes)
+            for change in reversed(changes):
+                _go_back(context, change)
+
+    try:
+        try:
+            _check_all(context, changes)
+            for change in changes:
+                _apply(context, change)
+            decided = True
+            finish()
+        except BaseException:
+            finish()
+            raise
+    except BaseException:
+        finish()  # once more: an error may have struck while another one was dealt with
         raise
 
 
@@ -92,14 +101,18 @@ def _check_all(context: Context, changes: Sequence[Change]) -> None:
     """Have every version check its config before any of them takes it."""
     for change in changes:
         if change.loaded.worker is None:
-            raise _refused(change, "it has no worker now; tick, so that it is recovered, and try again")
+            raise _refused(
+                change, "it has no worker now; tick, so that it is recovered, or roll back if the module is paused"
+            )
     found = []
     for change in changes:
-        if change.loaded.description.introduced.config_schema is not None:
+        if change.loaded.description.introduced.checks_config:
             answer = _ask(context, change, CheckConfig(change.config), ConfigChecked)
             mistakes = (f"config: {answer.error}",) if isinstance(answer, Raised) else answer.mistakes
             if mistakes:
-                found.append(mistaken(change.state, change.loaded.version, mistakes))
+                found.append(mistaken(change.state.name, change.loaded.version, mistakes))
+            elif isinstance(answer, ConfigChecked):
+                change.newborn = answer.newborn
     if len(found) == 1:
         raise found[0]
     if found:
@@ -135,23 +148,14 @@ def _settle(context: Context, changes: Sequence[Change], then: Callable[[], None
                 shut_down(loaded.worker, context.settings.idle_deadline_seconds)
             _change_places(context, change.state, loaded, change.fresh)
         loaded.config = change.state.configs[loaded.version] = change.config
+        loaded.newborn = change.newborn
     then()
 
 
-def _go_back_all(context: Context, changes: Sequence[Change]) -> None:
-    """Have everybody as before; done anew where it is struck itself. To do it twice is to do it once."""
-    try:
-        for change in reversed(changes):
-            _go_back(context, change)
-    except BaseException:
-        for change in reversed(changes):
-            _go_back(context, change)
-        raise
-
-
 def _go_back(context: Context, change: Change) -> None:
+    """Have a version as it was before. To do it twice is to do it once."""
     loaded = change.loaded
-    if change.fresh is not None and change.fresh.worker is not loaded.worker:
+    if change.fresh is not None and change.fresh.config is not loaded.config:
         if not end_worker(change.fresh) and loaded.count:  # it may map the columns
             leave_memory(context, change.state, loaded)
         change.fresh = None
@@ -164,9 +168,9 @@ def _go_back(context: Context, change: Change) -> None:
     if change.problem is not None and loaded.worker is not None:
         read_output(context, change.state, loaded)
         flush_output(context, change.state, loaded)
+        loaded.failed = change.problem
         if not end_worker(loaded):
             leave_memory(context, change.state, loaded)
-        loaded.failed = change.problem
 
 
 def _return_config(context: Context, change: Change) -> None:
@@ -176,12 +180,13 @@ def _return_config(context: Context, change: Change) -> None:
         GroveError: neither succeeded.
     """
     loaded = change.loaded
-    if not change.awaited:
+    if change.fresh is None and not change.awaited and loaded.worker is not None:
         answer = _ask(context, change, UpdateConfig(loaded.config), ConfigUpdated)
         if isinstance(answer, ConfigUpdated) and answer.taken:
             change.told = False
             return
-    _make_ready(context, change, loaded.config)
+    if change.fresh is None:
+        _make_ready(context, change, loaded.config)
     assert change.fresh is not None
     _change_places(context, change.state, loaded, change.fresh)
     change.told = change.awaited = False
@@ -197,6 +202,7 @@ def _make_ready(context: Context, change: Change, config: Config) -> None:
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
 
     def leave(gone: bool) -> None:
+        change.fresh = None
         if not gone and loaded.count:
             leave_memory(context, state, loaded)
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from grove_core.author.schema import Schema
+from grove_core.base.configs import mistaken
 from grove_core.base.errors import (
     AlreadyLoaded,
     DeadlineExceeded,
     DependencyError,
     GroveError,
-    InvalidConfig,
     LoadFailed,
     MigrationRefused,
     PackageError,
@@ -42,10 +42,9 @@ from grove_core.runtime.state import (
 from grove_core.runtime.store import Store
 from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
+from grove_core.wire.config_messages import CheckConfig, ConfigChecked
 from grove_core.wire.messages import (
     PROTOCOL,
-    CheckConfig,
-    ConfigChecked,
     Introduced,
     Load,
     Prepare,
@@ -188,11 +187,12 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         MigrationRefused: it has a document, and does not take the one there is.
     """
-    if loaded.description.introduced.config_schema is not None:
+    if loaded.description.introduced.checks_config:
         worker.send(CheckConfig(loaded.config))
         checked = _answer(worker, deadline, loaded.limits, "asked about its config", ConfigChecked)
         if checked.mistakes:
-            raise mistaken(state, loaded.version, checked.mistakes)
+            raise mistaken(state.name, loaded.version, checked.mistakes)
+        loaded.newborn = checked.newborn
     document, giver = _document_for(state, loaded)
     slots, descriptors = _columns_of(loaded)
     try:
@@ -211,12 +211,6 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
     loaded.worker, loaded.failed = worker, None
     loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False
-
-
-def mistaken(state: ModuleState, version: Version, mistakes: Sequence[str]) -> InvalidConfig:
-    """Return the error for a config in which a version found mistakes."""
-    lines = "".join(f"\n    {line}" for line in mistakes)
-    return InvalidConfig(f"its config is not as it describes it:{lines}", module=state.name, version=version)
 
 
 def _columns_of(loaded: LoadedVersion) -> tuple[tuple[Slot, ...], list[int]]:

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from grove_core.author.lens import Direction, Lens
 from grove_core.author.schema import ColumnSpec
 from grove_core.base.limits import Limit, Limits
+from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig
 from grove_core.wire.faults import Planned
+from grove_core.wire.message import Message as Message
 
 PROTOCOL = 1
-
-
-class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The base of all messages."""
 
 
 class Load(Message, frozen=True):
@@ -52,6 +48,8 @@ class Introduced(Message, frozen=True):
     """Whether it must be asked before it is unloaded: it defines `is_idle`."""
     config_schema: dict[str, Any] | None = None
     """What its config may be, as a JSON Schema; None where anything may."""
+    checks_config: bool = False
+    """Whether it is to be asked about each config before it gets it: it describes it, or newborn get some of it."""
     takes_config: bool = False
     """Whether it can be asked to take another config while it runs: it defines `update_config`."""
 
@@ -193,31 +191,6 @@ class Ticked(Message, frozen=True):
     order: int = 0
     observed: tuple[Observation, ...] = ()
     """At most two of one name: one with and one without entities."""
-
-
-class CheckConfig(Message, frozen=True):
-    """Say whether a config would do; nothing of it is kept. To be sent only where it has a `config_schema`."""
-
-    config: dict[str, Any]
-
-
-class ConfigChecked(Message, frozen=True):
-    """The answer to `CheckConfig`: a line for each mistake, beginning with its path."""
-
-    mistakes: tuple[str, ...]
-
-
-class UpdateConfig(Message, frozen=True):
-    """Take another config, now. To be sent only where it `takes_config`."""
-
-    config: dict[str, Any]
-
-
-class ConfigUpdated(Message, frozen=True):
-    """The answer to `UpdateConfig`."""
-
-    taken: bool
-    """False: not while it runs, and nothing has changed."""
 
 
 class AskIdle(Message, frozen=True):

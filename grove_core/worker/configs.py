@@ -12,8 +12,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 
 from grove_core.author.module import Module
-from grove_core.base.errors import PackageError
+from grove_core.base.errors import InvalidColumns, PackageError
 from grove_core.base.showing import brief
+from grove_core.wire.config_messages import ConfigChecked
 
 MOST = 100
 """So many mistakes are told at most."""
@@ -47,6 +48,50 @@ def read(module: type[Module], config: dict[str, Any]) -> Any:
         msgspec.ValidationError: it does not fit.
     """
     return config if module.config_type is None else msgspec.convert(config, module.config_type)
+
+
+def newborn_columns(module: type[Module]) -> Mapping[str, str]:
+    """Return which columns of newborn are as a key of the config.
+
+    Raises:
+        PackageError: `newborn` names what is no column, or is no mapping of names.
+    """
+    newborn: object = module.newborn
+    if not isinstance(newborn, Mapping) or not all(isinstance(each, str) for pair in newborn.items() for each in pair):
+        raise PackageError(f"newborn must map columns to keys of the config, not {brief(newborn)}")
+    for column in newborn:
+        if column not in module.schema.names:
+            there = ", ".join(module.schema.names)
+            raise PackageError(f"newborn: no column is called {brief(column)}; there are {there}")
+    return newborn
+
+
+def newborn_of(module: type[Module], config: Any) -> dict[str, Any]:
+    """Return what newborn get by a config that was read: column -> value."""
+    values = {}
+    plain = msgspec.to_builtins(config) if module.newborn else {}
+    for column, path in module.newborn.items():
+        value = plain
+        for key in path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is not None:
+            values[column] = value
+    return values
+
+
+def checked(module: type[Module], config: dict[str, Any]) -> ConfigChecked:
+    """Find the mistakes of a config; where there are none, say what newborn get by it."""
+    if module.config_type is not None and (mistakes := mistakes_of(config, module.config_type)):
+        return ConfigChecked(mistakes, {})
+    newborn, mistakes = newborn_of(module, read(module, config)), ()
+    for column, value in newborn.items():
+        try:
+            if not isinstance(value, int | float):
+                raise InvalidColumns(f"it is {brief(value)}, which is no number")
+            module.schema.conform({column: value})
+        except InvalidColumns as error:
+            mistakes += (f"{module.newborn[column]}: newborn get it as their column {column}: {error.message}",)
+    return ConfigChecked(mistakes, {} if mistakes else newborn)
 
 
 def mistakes_of(config: dict[str, Any], kind: type[msgspec.Struct]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from grove_core.base.errors import (
     EngineClosed,
     InvalidConfig,
     InvalidInput,
+    LoadFailed,
     UnknownModule,
     UnknownVersion,
 )
@@ -174,6 +175,7 @@ def test_every_mistake_is_told_and_nobody_has_the_config(open_engine: OpenEngine
     assert speeds(engine) == {ONE: {2.0}, TWO: {2.0}}
     assert len(told(engine, EventKind.CONFIG_REFUSED)) == 3
     assert "names[0]" in told(engine, EventKind.CONFIG_REFUSED)[0]["reason"]
+    assert {event.module for event in engine.events if event.kind is EventKind.CONFIG_REFUSED} == {MODULE}
 
 
 def test_a_load_checks_the_config_too(open_engine: OpenEngine, refused: Refused) -> None:
@@ -340,25 +342,69 @@ def test_who_is_loaded_without_a_config_gets_the_module_s(open_engine: OpenEngin
     assert engine.config.get(MODULE, 2) == {}
 
 
-def test_entities_that_are_there_keep_what_a_column_holds(open_engine: OpenEngine) -> None:
-    """What an entity was made with lies in its columns, which no config changes."""
-    body = """
-config_type = Rules
-def initialize(self, config): self.speed = config.speed
-def update_config(self, config):
-    self.entities.x = 9.0
-    self.speed = config.speed
-    return True
-"""
-    engine = open_engine({"1.0.0": version("if e.n.sum() == 0: e.spawn(x=[self.speed])\ne.n += 1", top=TOP, body=body)})
+BEARS = version(
+    "if e.n.sum() == 0: e.spawn()\ne.n += 1",
+    schema='x=Column("f4", low=0), n="i8", speed=Column("f4", default=7, high=100), constant=("speed",)',
+    top=TOP,
+    body=f"{INITIALIZE}\n{UPDATE.format('self.entities.x = 9.0')}\n"
+    "newborn = {'speed': 'speed', 'x': 'enemies.orc.speed'}",
+)
+"""One whose newborn have the config's speed; where its config changes it tries to write rows."""
+
+
+def test_entities_that_live_keep_what_they_were_born_with(open_engine: OpenEngine) -> None:
+    engine = open_engine({"1.0.0": BEARS})
     engine.load_module_version(MODULE, 1, config={"speed": 2.0})
-    engine.spawn(MODULE, x=[1.0])
-    engine.tick(0.0)
+    engine.spawn(MODULE, id=[1, 2], speed=[5.0, 6.0])
+    engine.spawn(MODULE, id=3)
+    engine.tick(0.0)  # and a version bears one
+    engine.config.update(MODULE, {"speed": 3.0, "enemies": {"orc": {"speed": 0.5}}})
+    engine.spawn(MODULE, id=[5, 6])
     rows = engine.entities(MODULE)
-    engine.config.update(MODULE, {"speed": 3.0})
-    assert {name: column.tolist() for name, column in engine.entities(MODULE).items()} == {
-        name: column.tolist() for name, column in rows.items()
-    }
+    assert dict(zip(rows["speed"].tolist(), rows["x"].tolist(), strict=True)) == {5.0: 0, 6.0: 0, 2.0: 0, 3.0: 0.5}
+    assert sorted(rows["speed"].tolist()) == [2.0, 2.0, 3.0, 3.0, 5.0, 6.0]
+    engine.despawn(MODULE, rows["id"])
+    engine.spawn(MODULE)
+    engine.tick(0.0)
+    assert engine.entities(MODULE)["speed"].tolist() == [3.0, 3.0], "what a version bears too"
+    kill(engine, ONE)
+    engine.tick(0.0)
+    engine.spawn(MODULE)
+    assert engine.entities(MODULE)["speed"].tolist() == [3.0] * 3
+
+
+def test_what_newborn_cannot_get_is_a_mistake(open_engine: OpenEngine, refused: Refused) -> None:
+    engine = open_engine({"1.0.0": BEARS})
+    engine.load_module_version(MODULE, 1, config={"speed": 2.0})
+    with refused(engine, InvalidConfig, "speed: newborn get it as their column speed: ", "above its highest value 100"):
+        engine.config.update(MODULE, {"speed": 101.0})
+    engine.spawn(MODULE)
+    assert engine.entities(MODULE)["speed"].tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("newborn", "words"),
+    [("{'sped': 'a'}", "no column is called 'sped'"), ("7", "must map columns"), ("{'x': 1}", "must map columns")],
+)
+def test_what_newborn_cannot_be(open_engine: OpenEngine, refused: Refused, newborn: str, words: str) -> None:
+    engine = open_engine({"1.0.0": version("e.n += 1", body=f"newborn = {newborn}")})
+    with refused(engine, LoadFailed, words):
+        engine.load_module_version(MODULE, 1)
+
+
+def test_newborn_of_a_config_that_is_not_described(open_engine: OpenEngine, refused: Refused) -> None:
+    engine = open_engine({"1.0.0": version("e.n += 1", body="newborn = {'x': 'tank.speed', 'n': 'more'}")})
+    engine.load_module_version(MODULE, 1, config={"tank": {"speed": 2}})
+    engine.spawn(MODULE)
+    assert engine.config.update_partial(MODULE, {"tank": {"speed": 3}}).restarted == (ONE,)
+    engine.spawn(MODULE)
+    assert sorted(engine.entities(MODULE)["x"].tolist()) == [2.0, 3.0]
+    for wrong in ("fast", [1, 2], {}, 1e300):
+        with refused(engine, InvalidConfig, "tank.speed: newborn get it as their column x"):
+            engine.config.update(MODULE, {"tank": {"speed": wrong}})
+    engine.config.update(MODULE, {"tank": 5})
+    engine.spawn(MODULE)
+    assert sorted(engine.entities(MODULE)["x"].tolist()) == [0.0, 2.0, 3.0]
 
 
 def test_a_closed_engine_changes_no_config(open_engine: OpenEngine) -> None:
@@ -368,6 +414,14 @@ def test_a_closed_engine_changes_no_config(open_engine: OpenEngine) -> None:
     for call in calls:
         with pytest.raises(EngineClosed):
             call()
+
+
+def test_what_is_another_value_is_another_config(open_engine: OpenEngine) -> None:
+    engine = open_engine({"1.0.0": FREE})
+    engine.load_module_version(MODULE, 1, config={"a": 1, "b": float("nan")})
+    for config, changed in (({"a": True}, ["a"]), ({"a": 1.0}, ["a"]), ({"b": float("nan")}, [])):
+        assert bool(engine.config.update_partial(MODULE, config).versions) == bool(changed)
+        assert told(engine, EventKind.CONFIG_UPDATED)[-1]["keys"] == ["a"]
 
 
 def test_a_large_config_arrives(open_engine: OpenEngine) -> None:
