@@ -41,7 +41,7 @@ CONFIGS = st.dictionaries(KEYS, NEAR, max_size=6)
 ODD = st.sampled_from([object(), {1}, 1j, b"", 1 << 70, "\ud800", float("nan"), {1: 2}, {(1, 2): 3}, ...])
 
 
-@budget(400)
+@budget(250)
 @given(CONFIGS)
 def test_there_is_a_mistake_where_it_does_not_fit(config: dict[str, Any]) -> None:
     mistakes = mistakes_of(config, Whole)
@@ -54,7 +54,7 @@ def test_there_is_a_mistake_where_it_does_not_fit(config: dict[str, Any]) -> Non
     assert len(set(mistakes)) == len(mistakes)
 
 
-@budget(200)
+@budget(100)
 @given(PLAIN[Any] | ODD | st.dictionaries(TEXTS | st.integers(), PLAIN[Any] | ODD, max_size=3))
 def test_anything_is_a_config_or_refused(given_: Any) -> None:
     try:
@@ -66,7 +66,7 @@ def test_anything_is_a_config_or_refused(given_: Any) -> None:
     mistakes_of(config, Whole)
 
 
-@budget(200)
+@budget(100)
 @given(CONFIGS, CONFIGS)
 def test_merging_twice_is_merging_once(config: dict[str, Any], changes: dict[str, Any]) -> None:
     once = merged(config, changes)
