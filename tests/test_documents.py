@@ -13,6 +13,7 @@ import pytest
 
 from grove_core import MultiVersionEngine, Plan, Settings
 from grove_core.base.rollouts import RolloutState
+from grove_core.configs.room import Configs
 from grove_core.parts.plans import READY
 from grove_core.parts.plugins import PartKind
 from grove_core.rollouts.room import Rollouts
@@ -74,6 +75,11 @@ def test_the_guide_names_every_call_of_the_engine() -> None:
     assert {
         call for call in calls - {"close", "versions", "settings", "faults_allowed"} if f"`{call}" not in GUIDE
     } == set()
+
+
+def test_the_guide_names_every_call_on_configs() -> None:
+    calls = {name for name in vars(Configs) if not name.startswith("_")} - {"of", "follow"}
+    assert {call for call in calls if f"`{call}(" not in GUIDE} == set()
 
 
 @pytest.mark.needs(1, 2)

@@ -17,7 +17,7 @@ LEVELS = (
     {"memory", "wire", "rules"},
     {"routing", "migration", "collection", "judging", "faulting", "validating", "sinks", "isolation", "worker"},
     {"runtime"},
-    {"rollouts", "durability", "store"},
+    {"rollouts", "configs", "durability", "store"},
     {"engine"},
     {"debug"},  # the same engine, with everything visible
     {"scenario", "web", "testing", "serving", "reporting"},

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from grove_core.author.schema import ID, Array, Columns, Schema, as_ids
+from grove_core.author.schema import ID, Array, Columns, Scalar, Schema, as_ids
 from grove_core.base.errors import UnknownEntity
 from grove_core.base.values import read_name, read_values
+
+NOTHING: Mapping[str, Scalar] = MappingProxyType({})
 
 
 class Birth:
@@ -32,15 +35,16 @@ class Entities:
     Rows are in no promised order.
     """
 
-    __slots__ = ("_births", "_columns", "_deaths", "_failures", "_observed", "_schema")
+    __slots__ = ("_births", "_columns", "_deaths", "_failures", "_newborn", "_observed", "_schema")
     _births: list[Birth]
     _columns: Mapping[str, Array]
     _deaths: list[NDArray[np.int64]]
     _failures: list[tuple[NDArray[np.int64], str]]
+    _newborn: Mapping[str, Scalar]
     _observed: list[tuple[str, NDArray[np.float64], NDArray[np.int64] | None]]
     _schema: Schema
 
-    def __init__(self, schema: Schema, columns: Mapping[str, Array]) -> None:
+    def __init__(self, schema: Schema, columns: Mapping[str, Array], newborn: Mapping[str, Scalar] = NOTHING) -> None:
         set_ = super().__setattr__
         set_("_schema", schema)
         set_("_columns", columns)
@@ -48,6 +52,7 @@ class Entities:
         set_("_deaths", [])
         set_("_failures", [])
         set_("_observed", [])
+        set_("_newborn", newborn)
 
     @classmethod
     def of(cls, schema: Schema, *, id: ArrayLike, **columns: ArrayLike) -> Entities:
@@ -92,11 +97,13 @@ class Entities:
     def spawn(self, *, id: ArrayLike | None = None, **columns: ArrayLike) -> None:
         """Ask for new entities at the end of the tick; ids are given out then, unless chosen here.
 
+        What is left out is as `Module.newborn` says, else the column's default.
+
         Raises:
             InvalidColumns: see `Schema.conform`.
         """
         ids = None if id is None else as_ids(id)
-        count, filled = self._schema.conform(columns, None if ids is None else len(ids))
+        count, filled = self._schema.conform({**self._newborn, **columns}, None if ids is None else len(ids))
         self._births.append(Birth(count, filled, ids))
 
     def despawn(self, ids: ArrayLike) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import msgspec
 from numpy.typing import ArrayLike
 
 from grove_core.author.entities import Entities
@@ -28,6 +29,15 @@ class Module:
     catch_up: ClassVar[bool] = True
     """False: rows that were recovered skip the tick they lost, instead of redoing it."""
 
+    config_type: ClassVar[type[msgspec.Struct] | None] = None
+    """What describes the config: its keys, their types, bounds and defaults. None: any config will do."""
+
+    newborn: ClassVar[Mapping[str, str]] = {}
+    """What newborn get as the config has it, where they are not given it: column -> key, such as "speed": "tank.speed".
+
+    Entities that live keep what they were born with. A key that is not there, or None, leaves the column's default.
+    """
+
     entities: Entities
     """The rows of this call; set before each `process`."""
     world: World
@@ -38,8 +48,20 @@ class Module:
     _version: str = ""
     _document_changed: bool = False
 
-    def initialize(self, config: Mapping[str, Any]) -> None:
-        """Take the configuration, before anything else. Default: nothing."""
+    def initialize(self, config: Any) -> None:
+        """Take the config, before anything else: an instance of `config_type`, or a dict if there is none.
+
+        Default: nothing.
+        """
+
+    def update_config(self, config: Any) -> bool:
+        """Take another config, between two ticks, and return True. Default: False.
+
+        False says that it cannot be changed while this version runs, and that nothing of it was: then a new worker is
+        made ready with it, and goes on with the entities and the last document. A raise refuses the config; as no other
+        version gets it then, those that took it, and this one, are called once more with the one that holds.
+        """
+        return False
 
     def process(self, dt: float) -> None:
         """Advance the entities by `dt` seconds. Not called when there are none."""

@@ -15,6 +15,7 @@ GroveError
 │   ├── InvalidColumns           other names, lengths or types than the schema's
 │   ├── DuplicateEntity          an id that lives already, or twice in one call
 │   ├── InvalidRule              a rule for pins that cannot be read, or names what is not there
+│   ├── InvalidConfig            a config that is not as the module describes it
 │   ├── InvalidPlan              a plan of a rollout that cannot be carried out
 │   └── SettingsError            a settings file that does not fit
 ├── PackageError
@@ -32,6 +33,7 @@ GroveError
 │   ├── BadGeneration            a generation holds values that break a rule
 │   ├── Quarantined              a version that was rolled back, and not loaded by anybody since
 │   ├── RolloutActive            a rollout owns the module's split
+│   ├── ConfigRefused            a version did not take a config
 │   ├── WrongTransition          a rollout cannot go this way from where it is
 │   ├── InsideTick               a call from inside a tick
 │   ├── EngineClosed
@@ -135,6 +137,10 @@ class InvalidPlan(InvalidInput):
     """A plan of a rollout that cannot be carried out; the message has every mistake, with its path."""
 
 
+class InvalidConfig(InvalidInput):
+    """A config that is not as the module describes it; the message has every mistake, with its path."""
+
+
 class SettingsError(InvalidInput):
     """A settings file that does not fit."""
 
@@ -197,6 +203,10 @@ class Quarantined(Refused):
 
 class RolloutActive(Refused):
     """A rollout owns the module's split; abort it first."""
+
+
+class ConfigRefused(Refused):
+    """A version did not take a config: it raised or failed at it, or cannot be asked now."""
 
 
 class WrongTransition(Refused):

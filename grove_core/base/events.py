@@ -55,6 +55,8 @@ class EventKind(StrEnum):
     GATE_OPENED = "gate_opened"
     PIN_RULE_SET = "pin_rule_set"
     PIN_RULE_DROPPED = "pin_rule_dropped"
+    CONFIG_UPDATED = "config_updated"
+    CONFIG_REFUSED = "config_refused"
     EVENTS_DROPPED = "events_dropped"
     FAULT_INJECTED = "fault_injected"
     INTENT_REPLAYED = "intent_replayed"
@@ -79,6 +81,7 @@ TROUBLE = frozenset(
         EventKind.PLUGIN_FAILED,
         EventKind.ROLLOUT_FAILED,
         EventKind.PIN_RULE_DROPPED,
+        EventKind.CONFIG_REFUSED,
         EventKind.EVENTS_DROPPED,
     }
 )

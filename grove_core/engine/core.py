@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-import msgspec
 from packaging.version import Version
 
 from grove_core.base.clock import Clock, SystemClock
@@ -19,6 +18,7 @@ from grove_core.base.limits import Limits
 from grove_core.base.records import LoadReport, VersionRecord
 from grove_core.base.versions import Requirement
 from grove_core.base.waiting import SystemWaiting, Waiting
+from grove_core.configs.room import Configs
 from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.running import Isolation
@@ -72,6 +72,7 @@ class Core:
         self._baselines = Baselines(self._context)
         self._roster = Roster(self._context, self._calls())
         self._rollouts = Rollouts(self._roster, self._turns)
+        self._configs = Configs(self._context, self._turns, self._settled, self._state)
         for record in self.plugin_records:
             if record.error is not None:
                 self._context.emit(EventKind.PLUGIN_FAILED, plugin=record.name, error=record.error)
@@ -97,6 +98,11 @@ class Core:
     def rollouts(self) -> Rollouts:
         """Where canaries become stable by themselves: start, pause, resume, promote, abort, retry, undo."""
         return self._rollouts
+
+    @property
+    def config(self) -> Configs:
+        """Where the configs of modules are changed while they run: update, update_partial, get, describe, watch."""
+        return self._configs
 
     @property
     def settings(self) -> Settings:
@@ -135,6 +141,7 @@ class Core:
         state = self._settled(module) or new_state(self._context, module)
         others = {name: sorted(one.versions) for name, one in self._states.items()}
         try:
+            given = self._configs.of(module, config)
             records = self.versions() if path is None else self._packages.records(path)
             record = choose(records, module, version)
             ready = time.perf_counter()
@@ -142,7 +149,7 @@ class Core:
                 self._context,
                 state,
                 record,
-                _config(config),
+                given,
                 others,
                 limits=_limits(module, limits),
                 entered=lambda: self._enter(state, record),
@@ -226,15 +233,3 @@ def _limits(module: str, limits: Limits | None) -> Limits | None:
     if limits is not None and not isinstance(limits, Limits):
         raise InvalidInput(f"limits must be Limits(...), not {limits!r}", module=module)
     return limits
-
-
-def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:
-    if config is None:
-        return {}
-    if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
-        raise InvalidInput(f"config must map names to values, not {config!r}")
-    try:
-        msgspec.msgpack.encode(dict(config))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidInput(f"config must hold numbers, texts, lists and tables only: {error}") from None
-    return dict(config)

@@ -37,6 +37,7 @@ class MultiVersionEngine(VersionCalls, SplitCalls, EntityCalls):
             if not (isinstance(dt, int | float | np.floating) and 0 <= dt < float("inf")):
                 raise InvalidInput(f"dt is {dt!r}; it must be a number of seconds, at least 0")
             with put_off():
+                self._configs.follow()
                 self._number += 1
                 states = list(self._states.values())
                 for state in states:

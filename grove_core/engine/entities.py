@@ -24,7 +24,9 @@ class EntityCalls(Core):
     """Bears, ends, finds and pins entities."""
 
     def spawn(self, module: str, *, id: ArrayLike | None = None, **columns: ArrayLike) -> NDArray[np.int64]:
-        """Give birth to entities; columns are of stable's schema, and what is left out gets its default.
+        """Give birth to entities; columns are of stable's schema.
+
+        What is left out is what stable's config says of newborn (`Module.newborn`), else the column's default.
 
         Values are arrays of one length, or scalars. Each entity goes to the version with the largest deficit.
 
@@ -44,7 +46,8 @@ class EntityCalls(Core):
             source = state.stable_version
             given = None if id is None else _ids(module, id)
             try:
-                count, filled = source.schema.conform(columns, None if given is None else len(given))
+                wanted = {**source.newborn, **columns}
+                count, filled = source.schema.conform(wanted, None if given is None else len(given))
             except InvalidColumns as error:
                 raise InvalidColumns(error.message, module=module, version=source.version) from None
             ids = split.spawn(state, source, filled, count, given)

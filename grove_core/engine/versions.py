@@ -40,7 +40,7 @@ class VersionCalls(Core):
             module: the module's name.
             version: a major number (the highest installed final of it), an exact version, or a specifier.
             path: a wheel, or a folder filled by `pip install --target`; None for what is installed.
-            config: what the version's `initialize` gets.
+            config: what the version's `initialize` gets; None for the module's, see `engine.config`.
             limits: what the version may take, instead of what the settings say; kept for reloads and restarts.
 
         Raises:

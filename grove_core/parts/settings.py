@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from grove_core.base.configs import config_of
 from grove_core.base.errors import InvalidInput, SettingsError
 from grove_core.base.limits import Limits
 from grove_core.base.showing import brief
@@ -68,6 +69,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample_interval_seconds: float = 1.0
     """How far apart samples are, by the clock; made only where a sink takes them."""
 
+    config: dict[str, dict[str, Any]] = {}
+    """The configs of modules, by name: for versions that are loaded without one."""
+
     rollout: str = "canary"
     """The plan of rollouts that are started without one: the name of one of `rollouts`, or of a ready-made one."""
     rollouts: dict[str, Any] = {}
@@ -88,6 +92,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             MemoryKind(self.memory)
         except ValueError as error:
             raise SettingsError(f"memory: {error}") from None
+        for module, table in self.config.items():
+            try:
+                config_of(table)
+            except InvalidInput as error:
+                raise SettingsError(f"config.{module}: {error.message}") from None
         if self.rollout not in self.plans:
             raise SettingsError(f"rollout: there is no plan {brief(self.rollout)}; there are: {', '.join(self.plans)}")
 

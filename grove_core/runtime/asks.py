@@ -172,6 +172,8 @@ def _watch(poll: Poll, orders: Iterable[Ask]) -> tuple[Poll, dict[int, Ask]]:
     watched = {}
     for order in orders:
         worker = order.loaded.worker
+        if worker is None and order.loaded.failed is not None:
+            order.note(order.loaded.failed)
         if worker is None or order.problem is not None:
             continue
         for descriptor in (worker.fileno(), worker.pidfd, worker.output):
@@ -246,7 +248,7 @@ def _raised(order: Ask, answer: Raised) -> Problem:
 def _death(loaded: LoadedVersion) -> Problem:
     worker = loaded.worker
     if worker is None:
-        return Problem(FaultKind.DEATH, "it has no worker")
+        return loaded.failed or Problem(FaultKind.DEATH, "it has no worker")
     worker.wait(0.05)  # its socket closes a moment before it is reaped; the status makes the better message
     return Problem(FaultKind.DEATH, f"its worker {worker.how_it_ended()}")
 

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from grove_core.author.schema import Schema
+from grove_core.base.configs import mistaken
 from grove_core.base.errors import (
     AlreadyLoaded,
     DeadlineExceeded,
@@ -41,7 +42,16 @@ from grove_core.runtime.state import (
 from grove_core.runtime.store import Store
 from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
-from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Raised, Ready, Slot
+from grove_core.wire.config_messages import CheckConfig, ConfigChecked
+from grove_core.wire.messages import (
+    PROTOCOL,
+    Introduced,
+    Load,
+    Prepare,
+    Raised,
+    Ready,
+    Slot,
+)
 
 Answer = TypeVar("Answer")
 
@@ -67,6 +77,7 @@ def load(
         entered: called once it is one of the module's, as a part of the load.
 
     Raises:
+        InvalidConfig: its config is not as it describes it.
         AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         PackageError: its schema, a lens or a requirement does not fit.
         MigrationRefused: it does not take stable's document.
@@ -88,7 +99,7 @@ def load(
                 store.abandon()
 
     try:
-        with _kept_on_success(context, give_back) as worker:
+        with kept_on_success(context, give_back) as worker:
             _check_measured(worker, limits)
             description = introduce(context, state, worker, record, limits, deadline)
             _check_requirements(description, others)
@@ -172,9 +183,16 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
     """Have a worker that was introduced map its columns, initialise, warm up and take a document over.
 
     Raises:
+        InvalidConfig: its config is not as it describes it.
         LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         MigrationRefused: it has a document, and does not take the one there is.
     """
+    if loaded.description.introduced.checks_config:
+        worker.send(CheckConfig(loaded.config))
+        checked = _answer(worker, deadline, loaded.limits, "asked about its config", ConfigChecked)
+        if checked.mistakes:
+            raise mistaken(state.name, loaded.version, checked.mistakes)
+        loaded.newborn = checked.newborn
     document, giver = _document_for(state, loaded)
     slots, descriptors = _columns_of(loaded)
     try:
@@ -190,7 +208,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
             )
         context.emit(EventKind.DOCUMENT_LEFT, state.name, loaded.version, giver=str(giver))
     loaded.document, loaded.document_ahead = ready.document, False
-    loaded.worker = worker
+    loaded.worker, loaded.failed = worker, None
     loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False
 
@@ -215,7 +233,7 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
         if not gone and loaded.count:  # it may map the columns by now
             leave_memory(context, state, loaded)
 
-    with _kept_on_success(context, leave) as worker:
+    with kept_on_success(context, leave) as worker:
         description = introduce(context, state, worker, loaded.description.record, loaded.limits, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
@@ -229,7 +247,7 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
         GroveError: it cannot be imported, or its lenses do not fit.
     """
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
-    with _kept_on_success(context, lambda _: None) as worker:
+    with kept_on_success(context, lambda _: None) as worker:
         description = introduce(context, state, worker, record, context.settings.limits, deadline)
         with put_off():
             worker.kill()
@@ -238,7 +256,7 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
 
 
 @contextlib.contextmanager
-def _kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator[Worker]:
+def kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator[Worker]:
     """Start a worker, and end it if anything is raised.
 
     Args:

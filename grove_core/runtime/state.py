@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from grove_core.author.schema import Schema
+from grove_core.author.schema import Scalar, Schema
 from grove_core.base.comparison import Judgement
 from grove_core.base.errors import UnknownVersion
 from grove_core.base.health import BreakerState, BreakerStatus
@@ -34,6 +34,7 @@ from grove_core.runtime.store import Store
 from grove_core.wire.messages import Introduced
 
 if TYPE_CHECKING:
+    from grove_core.runtime.asks import Problem
     from grove_core.runtime.watch import Watch
 
 HISTORY = 10_000
@@ -74,6 +75,10 @@ class LoadedVersion:
     mapped: Store | None = None
     """The store whose columns the worker was told to map; another one than `store`, or None, until it is ticked."""
     limits: Limits = field(default_factory=Limits)
+    newborn: Mapping[str, Scalar] = field(default_factory=dict)
+    """What newborn get by its config, where they are not given it: column -> value."""
+    failed: Problem | None = None
+    """What it did wrong between two ticks, if its worker was ended for that: a fault of the next tick."""
     orders: int = 0
     """How many orders to process it was given."""
     document: bytes | None = None

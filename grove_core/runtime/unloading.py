@@ -88,7 +88,7 @@ def end_version(
     before = context.isolation.memory()
     with put_off():
         if loaded.worker is not None:
-            _shut_down(loaded.worker, context.settings.idle_deadline_seconds)
+            shut_down(loaded.worker, context.settings.idle_deadline_seconds)
         tables = _end(context, state, loaded)
     after = context.isolation.memory()
     returned = None if before is None or after is None else before - after + tables
@@ -179,7 +179,7 @@ def close_all(context: Context, states: Iterable[ModuleState]) -> None:
         state.past.close()
 
 
-def _shut_down(worker: Worker, timeout: float) -> None:
+def shut_down(worker: Worker, timeout: float) -> None:
     """Let a version shut down by itself; what does not is killed afterwards."""
     try:
         worker.send(Shutdown())

@@ -22,6 +22,8 @@ ENDING = (signal.SIGTERM, signal.SIGINT)
 def serve(path: Path, ticks: int | None = None) -> LoopReport:
     """Load the modules that a settings file lists, have them made ready, and tick until SIGTERM or Ctrl-C.
 
+    Configs of modules that change in the file meanwhile are taken over.
+
     Args:
         path: the settings file; the folder that it is in is one where `setup` is looked for.
         ticks: so many, and it ends by itself; None: until a signal.
@@ -37,6 +39,7 @@ def serve(path: Path, ticks: int | None = None) -> LoopReport:
     with MultiVersionEngine(settings) as engine:
         loop = Loop(engine, settings.run.rate)
         with _ended_by_signals(loop):
+            engine.config.watch(path)
             for module, version in settings.run.modules.items():
                 engine.load_module_version(module, version)
             if settings.run.setup is not None:

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from grove_core.author.lens import Direction, Lens
 from grove_core.author.schema import ColumnSpec
 from grove_core.base.limits import Limit, Limits
+from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig
 from grove_core.wire.faults import Planned
+from grove_core.wire.message import Message as Message
 
 PROTOCOL = 1
-
-
-class Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The base of all messages."""
 
 
 class Load(Message, frozen=True):
@@ -50,6 +46,12 @@ class Introduced(Message, frozen=True):
     """Whether it has a document: it defines `get_state`."""
     may_be_busy: bool
     """Whether it must be asked before it is unloaded: it defines `is_idle`."""
+    config_schema: dict[str, Any] | None = None
+    """What its config may be, as a JSON Schema; None where anything may."""
+    checks_config: bool = False
+    """Whether it is to be asked about each config before it gets it: it describes it, or newborn get some of it."""
+    takes_config: bool = False
+    """Whether it can be asked to take another config while it runs: it defines `update_config`."""
 
 
 class Slot(Message, frozen=True):
@@ -312,5 +314,33 @@ class Exited(Message, frozen=True):
 
 ToZygote = Fork | Hurry | Overflow
 FromZygote = Forked | Exited | Overflow
-ToWorker = Load | Prepare | Remap | Tick | Show | Hide | RunMap | RunMigrator | AskIdle | Shutdown | Inject | Overflow
-ToEngine = Introduced | Ready | Mapped | Ticked | AskWorld | Idle | Given | Injected | Raised | Overflow
+ToWorker = (
+    Load
+    | Prepare
+    | Remap
+    | Tick
+    | Show
+    | Hide
+    | RunMap
+    | RunMigrator
+    | CheckConfig
+    | UpdateConfig
+    | AskIdle
+    | Shutdown
+    | Inject
+    | Overflow
+)
+ToEngine = (
+    Introduced
+    | Ready
+    | Mapped
+    | Ticked
+    | AskWorld
+    | ConfigChecked
+    | ConfigUpdated
+    | Idle
+    | Given
+    | Injected
+    | Raised
+    | Overflow
+)

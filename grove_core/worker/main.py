@@ -15,11 +15,12 @@ import numpy as np
 from grove_core.author.entities import Entities
 from grove_core.author.lens import as_data
 from grove_core.author.module import Module
-from grove_core.author.schema import ID, ID_DTYPE, Columns, Schema
+from grove_core.author.schema import ID, ID_DTYPE, Columns, Scalar, Schema
 from grove_core.author.world import World
 from grove_core.base.errors import PackageError, PeerDied, WorkerError
 from grove_core.base.limits import Limits
 from grove_core.wire.channel import Channel, close_all
+from grove_core.wire.config_messages import CheckConfig, ConfigUpdated, UpdateConfig
 from grove_core.wire.faults import FaultPoint
 from grove_core.wire.messages import (
     PROTOCOL,
@@ -46,6 +47,7 @@ from grove_core.wire.messages import (
     ToWorker,
 )
 from grove_core.worker.bounds import Bounds
+from grove_core.worker.configs import checked, newborn_columns, newborn_of, read, schema_of
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.mapping import run_map
 from grove_core.worker.observing import observed
@@ -63,6 +65,8 @@ STAGES: dict[type, str] = {
     Tick: "process",
     RunMap: "map",
     RunMigrator: "migrate",
+    CheckConfig: "config_type",
+    UpdateConfig: "update_config",
 }
 """What a version was doing, by the message it was doing it for."""
 
@@ -117,6 +121,7 @@ class Hosted:
         self.schema = schema
         self.columns: Columns = {}
         self._slots: tuple[Slot, ...] = ()
+        self._newborn: dict[str, Scalar] = {}
         self._faults_allowed = order.faults_allowed
         self._injector = injector
         self._looking = Looking(channel, bounds)
@@ -124,6 +129,8 @@ class Hosted:
         self._keeps_document = _keeps_document(module)
         self._answers: dict[type, Callable[[Any], Any]] = {
             Tick: self._tick,
+            CheckConfig: lambda order: checked(type(self.module), order.config),
+            UpdateConfig: self._update_config,
             AskIdle: lambda _: Idle(bool(module.is_idle())),
             Inject: self._inject,
             Shutdown: self._shutdown,
@@ -152,6 +159,9 @@ class Hosted:
             bool(module.catch_up),
             _keeps_document(module),
             type(module).is_idle is not Module.is_idle,
+            schema_of(type(module)),
+            module.config_type is not None or bool(newborn_columns(type(module))),
+            type(module).update_config is not Module.update_config,
         )
         return cls(module, schema, order, channel, injector, bounds), introduction
 
@@ -169,7 +179,9 @@ class Hosted:
 
     def _prepare(self, order: Prepare, descriptors: list[int]) -> Ready:
         self._map(order.slots, descriptors)
-        self.module.initialize(order.config)
+        config = read(type(self.module), order.config)
+        self.module.initialize(config)
+        self._newborn = newborn_of(type(self.module), config)
         self._injector.reach(FaultPoint.INITIALIZE)
         fresh = self._document()
         self._warm_up()
@@ -215,7 +227,7 @@ class Hosted:
         if order.document is not None:
             module.set_state(msgspec.msgpack.decode(order.document))
         rows = slice(order.start, order.stop)
-        entities = Entities(self.schema, {name: column[rows] for name, column in self.columns.items()})
+        entities = Entities(self.schema, {name: column[rows] for name, column in self.columns.items()}, self._newborn)
         module.entities = entities
         module.world = World(self.schema.names, self._looking)
         module.catching_up = order.catching_up
@@ -250,6 +262,14 @@ class Hosted:
             order.order,
             observed(entities),
         )
+
+    def _update_config(self, order: UpdateConfig) -> ConfigUpdated:
+        self.module.entities = self._nobody  # no rows may be written between two ticks
+        config = read(type(self.module), order.config)
+        taken = bool(self.module.update_config(config))
+        if taken:
+            self._newborn = newborn_of(type(self.module), config)
+        return ConfigUpdated(taken)
 
     def _inject(self, order: Inject) -> Injected:
         if not self._faults_allowed:

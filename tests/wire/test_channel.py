@@ -22,6 +22,7 @@ from grove_core.base.errors import DeadlineExceeded, OutOfMemory, PeerDied, Prot
 from grove_core.base.ways import WireKind
 from grove_core.wire import channel as wire
 from grove_core.wire.channel import DESCRIPTORS, PACKET, Channel, close_all
+from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig
 from grove_core.wire.faults import FaultPoint, InjectedKind, Planned
 from grove_core.wire.messages import (
     PROTOCOL,
@@ -81,7 +82,15 @@ MESSAGES: list[Message] = [
         False,
         True,
         False,
+        {"type": "object", "properties": {"speed": {"type": "number"}}},
+        True,
+        True,
     ),
+    CheckConfig({"speed": 1.5, "names": ["a"], "deep": {"b": None}}),
+    ConfigChecked(("speed: Expected `float` >= 2.0",), {}),
+    ConfigChecked((), {"speed": 1.5, "n": 3, "on": True}),
+    UpdateConfig({}),
+    ConfigUpdated(True),
     Prepare((Slot("x", "<f4", 4096, 8192, True),), {"deep": [1, {"a": None}], "b": b"raw"}, b"\x80", "1.0.0"),
     Prepare((), {}, None, "1.0.0"),
     Ready(b"document", True),

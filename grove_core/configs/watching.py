@@ -1,0 +1,72 @@
+"""Seeing that a settings file has changed, without a thread, and never while it is being written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grove_core.base.configs import Config
+from grove_core.base.errors import SettingsError
+from grove_core.parts.settings import Settings
+
+LOOK_SECONDS = 1.0
+"""How far apart looks at the file are, by the clock."""
+
+Signature = tuple[int, int, int]
+"""What tells one content of a file from another without reading it: inode, size, time of the last change in ns."""
+
+
+class Watched:
+    """A settings file, and the content of it that was last taken.
+
+    What differs is read once two looks in a row find the same: so that what is half written is left alone.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).absolute()
+        self._next = float("-inf")
+        self._seen: Signature | None = None
+        self._taken: Signature | None = None
+
+    def read(self) -> dict[str, Config]:
+        """Read the tables now, whatever was there before: module -> its config.
+
+        Raises:
+            SettingsError: the file cannot be read, or is not what settings are.
+        """
+        self._seen = self._taken = self._signature()
+        return Settings.read(self.path).config
+
+    def changed(self, now: float) -> dict[str, Config] | None:
+        """Look, if it is time to, and return the tables if the file was changed, and rests.
+
+        Raises:
+            SettingsError: it is changed to what cannot be read; once for each change.
+        """
+        if now < self._next:
+            return None
+        self._next = now + LOOK_SECONDS
+        before, self._seen = self._seen, self._signature()
+        if self._seen == self._taken or self._seen != before:
+            return None
+        try:
+            return self._read_at_rest()
+        except SettingsError:
+            if self._signature() != self._seen:  # it is being written just now
+                return None
+            self._taken = self._seen
+            raise
+
+    def _read_at_rest(self) -> dict[str, Config] | None:
+        tables = Settings.read(self.path).config
+        if self._signature() != self._seen:
+            return None
+        self._taken = self._seen
+        return tables
+
+    def _signature(self) -> Signature | None:
+        """Return None where there is no file that can be looked at."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_size, status.st_mtime_ns
