@@ -23,6 +23,7 @@ from grove_core.runtime.roles import pause, settle_roles
 from grove_core.runtime.rollback import Recovered, go_back, tell
 from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
 from grove_core.runtime.unloading import end_worker, leave_memory
+from grove_core.runtime.witness import look
 
 DEFAULT_LIMIT_MS = 1000.0
 """The downtime that an automatic rollback is held against."""
@@ -60,6 +61,7 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     if not end_worker(loaded):
         leave_memory(context, state, loaded)  # what its worker could write is restored below
     snapshot = loaded.generations.of(recovery.number)
+    rows = look(order, recovery.number) if context.keep_fault_rows else None
     mended = ""
     if snapshot.tick == recovery.number and order.stop > order.start:
         mended = mend(context, state, loaded, np.arange(order.start, order.stop), recovery.number)
@@ -73,6 +75,7 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
         recovery.number,
         order.stop - order.start,
         problem.traceback,
+        rows,
     )
     told(context, fault, recovery)
     return fault, (time.perf_counter() - began) * 1000

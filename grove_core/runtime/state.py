@@ -49,6 +49,9 @@ class Condition(StrEnum):
 
     RUNNING = "running"
     PAUSED = "paused"
+    """No version of its entities runs."""
+    STOPPED = "stopped"
+    """Somebody paused it, to look at it."""
 
 
 @dataclass(frozen=True)
