@@ -12,6 +12,7 @@ from grove_core.base.records import Fault, TickReport
 from grove_core.base.showing import brief
 from grove_core.debug.breaks import Break, Run, RunEnd
 from grove_core.debug.faulting import FaultCalls
+from grove_core.debug.levels import LevelCalls
 from grove_core.debug.showing import ShowCalls
 from grove_core.engine.engine import refuse_dt
 from grove_core.runtime.roles import settle_roles
@@ -22,7 +23,7 @@ AT_MOST = 10_000
 """How many ticks `run_until` makes, unless told otherwise."""
 
 
-class ControlCalls(FaultCalls, ShowCalls):
+class ControlCalls(FaultCalls, ShowCalls, LevelCalls):
     """Pauses an engine, and takes it on by single ticks."""
 
     _pause_asked: bool = False

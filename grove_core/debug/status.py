@@ -124,7 +124,7 @@ def _tick(report: TickReport | None) -> Iterator[str]:
 def _module(module: ModuleDetail) -> Iterator[str]:
     yield (
         f"{module.module} is {module.condition}: {module.entities:,} entities, stable {module.stable or 'none'}, "
-        f"previous {module.previous or 'none'}, {module.kept_generations} generations kept, {module.pin_rules} pin rules"
+        f"previous {module.previous or 'none'}, {module.kept_generations} kept generations, {module.pin_rules} rules"
     )
     if module.intent is not None:
         yield f"  still to be done: {module.intent}"

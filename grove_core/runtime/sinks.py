@@ -240,7 +240,12 @@ class Sinks:
 
     def status(self) -> list[SinkStatus]:
         """Return how each of them is; its trouble is told elsewhere."""
-        return [each.status() for each in (*self._inline, *self._threaded)]
+        return [*(each.status() for each in self._inline), *(each.status() for each in self._threaded)]
+
+    @property
+    def inline(self) -> list[InlineSink]:
+        """The sinks that are called at once, as they were made."""
+        return [each.part for each in self._inline]
 
     def due(self, now: float) -> bool:
         """Tell whether a sample is due, and if so, note that it is taken."""
