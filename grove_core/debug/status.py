@@ -129,7 +129,7 @@ def _module(module: ModuleDetail) -> Iterator[str]:
     if module.intent is not None:
         yield f"  still to be done: {module.intent}"
     titles = ["version", "role", "does", "pid", "weight", "entities", "ticks", "errors", "p50 ms", "p99 ms"]
-    titles += ["sent", "answered", "process MB", "tables MB", "generations", "restarts", "breaker"]
+    titles += ["sent ms", "answered ms", "process MB", "tables MB", "generations", "restarts", "breaker"]
     yield from (f"  {line}" for line in aligned(titles, [_cells(each) for each in module.versions]))
 
 

@@ -21,6 +21,8 @@ from grove_core.wire.messages import AskWorld, Mapped, Raised, Tick, Ticked, ans
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
+LAST_WORDS = 16 * 1024
+"""How much of the end of its output is kept where columns are fenced: what Python prints as it dies."""
 REACHED = {
     Limit.MEMORY: FaultKind.MEMORY,
     Limit.CPU: FaultKind.CPU,
@@ -263,6 +265,8 @@ def read_output(context: Context, state: ModuleState, loaded: LoadedVersion) -> 
     if loaded.worker is None:
         return False
     text = loaded.worker.read_output()
+    if context.fenced and text:
+        loaded.last_words = (loaded.last_words + text)[-LAST_WORDS:]
     room = OUTPUT_LIMIT - len(loaded.output)
     loaded.output += text[:room]
     loaded.output_dropped += max(0, len(text) - room)

@@ -16,6 +16,7 @@ from grove_core.runtime.asks import Ask, Problem, flush_output, gather, read_out
 from grove_core.runtime.breaker import opened
 from grove_core.runtime.commit import Effects, apply, misplaced, validate
 from grove_core.runtime.context import Context
+from grove_core.runtime.fencing import explained
 from grove_core.runtime.loading import restart
 from grove_core.runtime.mending import mend
 from grove_core.runtime.moves import settle
@@ -57,6 +58,8 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     began = time.perf_counter()
     state, loaded = order.state, order.loaded
     read_output(context, state, loaded)
+    if context.fenced:
+        problem = explained(loaded, problem)
     flush_output(context, state, loaded)
     if not end_worker(loaded):
         leave_memory(context, state, loaded)  # what its worker could write is restored below
