@@ -137,12 +137,13 @@ class ControlCalls(FaultCalls, ShowCalls, LevelCalls):
         return self._paused
 
     def _advance(self, dt: float) -> TickReport:
-        """Tick, and pause if a fault is to be looked at."""
-        report = super()._advance(dt)
-        if self._breaks and (faults := tuple(fault for fault in report.faults if self._breaks_at(fault))):
-            self._last_break = Break(report.number, faults)
-            self._paused = None  # this reason goes before any other
-            self._stop(f"{faults[0].module}@{faults[0].version} faulted in tick {report.number}")
+        """Tick, and pause if a fault is to be looked at: also where a signal comes with the end of the tick."""
+        with put_off():
+            report = super()._advance(dt)
+            if self._breaks and (faults := tuple(fault for fault in report.faults if self._breaks_at(fault))):
+                self._last_break = Break(report.number, faults)
+                self._paused = None  # this reason goes before any other
+                self._stop(f"{faults[0].module}@{faults[0].version} faulted in tick {report.number}")
         return report
 
     def _breaks_at(self, fault: Fault) -> bool:
