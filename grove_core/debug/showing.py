@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from packaging.version import Version
 
 from grove_core.author.schema import as_ids
-from grove_core.base.errors import InvalidInput, UnknownModule
+from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownModule
 from grove_core.base.records import TickReport
 from grove_core.base.showing import brief
 from grove_core.base.versions import Requirement
@@ -56,7 +58,7 @@ class ShowCalls(MultiVersionEngine):
         with self._turns.take("dump_state"):
             state = self._state(module)
             if id is not None:
-                ids = as_ids(id)
+                ids = _one_id(module, id)
                 told = explain(self._context, state, ids)
                 ((loaded, _, found),) = find(state, ids)
                 return entity_dump(state, loaded, int(found[0]), self._number, told.text)
@@ -111,3 +113,10 @@ class ShowCalls(MultiVersionEngine):
         if state is None:
             raise UnknownModule("no version of it is loaded", module=module)
         return state
+
+
+def _one_id(module: str, given: int) -> NDArray[np.int64]:
+    try:
+        return as_ids(given)
+    except InvalidColumns as error:
+        raise InvalidColumns(error.message, module=module) from None
