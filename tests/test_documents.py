@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from grove_core import MultiVersionEngine, Plan, Settings
+from grove_core import DebugEngine, MultiVersionEngine, Plan, Settings
 from grove_core.base.rollouts import RolloutState
 from grove_core.configs.room import Configs
+from grove_core.debug.breaks import RunEnd
 from grove_core.parts.plans import READY
 from grove_core.parts.plugins import PartKind
 from grove_core.rollouts.room import Rollouts
+from grove_core.sinks.log import LogLevel
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -97,6 +99,16 @@ def test_the_page_on_rollouts_runs_and_names_every_call_state_and_option(tmp_pat
         settings = Settings.read(tmp_path / "grove.toml")
         assert settings.rollout == "careful"
         assert len(settings.plans["slow"].steps) == 4
+
+
+@pytest.mark.needs(1, 2)
+def test_the_guide_s_debugging_session_runs_and_all_calls_are_named() -> None:
+    (session,) = [block for block in blocks(GUIDE, "python") if "DebugEngine" in block]
+    runs(session)
+    calls = {name for name in dir(DebugEngine) if not name.startswith("_")} - set(dir(MultiVersionEngine))
+    assert {call for call in calls if f"`{call}" not in GUIDE and f"engine.{call}" not in GUIDE} == set()
+    assert {end for end in RunEnd if f"`{end}`" not in GUIDE} == set()
+    assert {level for level in LogLevel if f"`{level}`" not in GUIDE} == set()
 
 
 def test_every_kind_of_part_is_chosen_by_a_setting() -> None:

@@ -10,6 +10,7 @@ from packaging.version import Version
 
 from grove_core.base.health import BreakerState, Health
 from grove_core.base.kept import Restored
+from grove_core.base.ticks import FaultRows, VersionTime
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Fault:
     entities: int
     """How many rows it had at hand."""
     traceback: str | None = None
+    rows: FaultRows | None = field(default=None, compare=False, repr=False)
+    """What it did to them; only where somebody asked for it, see `DebugEngine.break_on_fault`."""
 
 
 @dataclass(frozen=True)
@@ -306,6 +309,10 @@ class TickReport:
     collected: tuple[UnloadReport, ...] = ()
     stages: Mapping[Stage, float] = field(default_factory=dict)
     """How long each stage took, in ms."""
+    versions: tuple[VersionTime, ...] = ()
+    """When each version was asked and answered, in the order in which they were asked."""
+    paused: str | None = None
+    """Why nothing was ticked: somebody paused the engine. None where it ticked."""
 
 
 @dataclass(frozen=True)

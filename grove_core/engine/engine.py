@@ -34,14 +34,23 @@ class MultiVersionEngine(VersionCalls, SplitCalls, EntityCalls):
             InvalidInput: `dt` is negative or not finite.
         """
         with self._turns.take("tick"):
-            if not (isinstance(dt, int | float | np.floating) and 0 <= dt < float("inf")):
-                raise InvalidInput(f"dt is {dt!r}; it must be a number of seconds, at least 0")
-            with put_off():
-                self._configs.follow()
-                self._number += 1
-                states = list(self._states.values())
-                for state in states:
-                    self._baselines.follow(state)
-                report = tick(self._context, states, self._number, float(dt))
-                self._roster.after_tick(report, float(dt))
-            return report
+            return self._advance(dt)
+
+    def _advance(self, dt: float) -> TickReport:
+        """Tick, in a turn that was taken."""
+        refuse_dt(dt)
+        with put_off():
+            self._configs.follow()
+            self._number += 1
+            states = list(self._states.values())
+            for state in states:
+                self._baselines.follow(state)
+            report = tick(self._context, states, self._number, float(dt))
+            self._roster.after_tick(report, float(dt))
+        return report
+
+
+def refuse_dt(dt: float) -> None:
+    """Raise `InvalidInput` unless `dt` is a number of seconds."""
+    if not (isinstance(dt, int | float | np.floating) and 0 <= dt < float("inf")):
+        raise InvalidInput(f"dt is {dt!r}; it must be a number of seconds, at least 0")

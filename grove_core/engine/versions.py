@@ -97,9 +97,9 @@ class VersionCalls(Core):
             return self._state(module).stable_version.version
 
     def is_paused(self, module: str) -> bool:
-        """Tell whether the module is not ticked, because no version of its entities runs."""
+        """Tell whether the module is not ticked: no version of its entities runs, or a `DebugEngine` paused it."""
         with self._turns.take("is_paused"):
-            return self._state(module).condition is Condition.PAUSED
+            return self._state(module).condition is not Condition.RUNNING
 
     def get_version_metrics(self, module: str, version: Requirement) -> VersionMetrics:
         """Return what a loaded version did and holds, measured."""

@@ -39,7 +39,7 @@ def advance(
                 return
             _follow(course, rollout, state, member)
             found.append((member, state))
-        if any(state.condition is Condition.PAUSED for _, state in found):
+        if any(state.condition is not Condition.RUNNING for _, state in found):
             return  # nothing is ticked, so nothing can be told
         _judge(context, rollout, found, report.number, dt, elapsed)
         _go_on(course, rollout, elapsed)

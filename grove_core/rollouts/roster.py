@@ -66,6 +66,12 @@ class Roster:
                 advance(self.context, self.course, self.calls.there, rollout, report, dt)
         self.decision_ms = (time.perf_counter() - began) * 1000
 
+    def stand_still(self) -> None:
+        """Count none of the time since the last tick: nothing was ticked, because somebody wanted it so."""
+        now = self.context.clock.now()
+        for rollout in self.rollouts:
+            rollout.seen_at = now
+
     def refuse_split(self, module: str) -> None:
         """Raise `RolloutActive` where a rollout owns a module's split."""
         refuse_owned(self.rollouts, module)

@@ -21,6 +21,8 @@ from grove_core.wire.messages import AskWorld, Mapped, Raised, Tick, Ticked, ans
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
+LAST_WORDS = 16 * 1024
+"""How much of the end of its output is kept where columns are fenced: what Python prints as it dies."""
 REACHED = {
     Limit.MEMORY: FaultKind.MEMORY,
     Limit.CPU: FaultKind.CPU,
@@ -58,8 +60,12 @@ class Ask:
     """Whether its version may be at it."""
     worker: Worker | None = None
     """Who it was sent to."""
+    catching_up: bool = False
+    """Whether its rows redo the tick."""
     asked_at: float = 0.0
     """The monotonic time at which it was sent, in seconds."""
+    answered_at: float | None = None
+    """The same of its answer; None if there is none."""
     deadline: float = 0.0
     """The time of `Context.waiting` until which it must be answered."""
     limit_ms: float = 0.0
@@ -91,6 +97,7 @@ def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: b
     """Send an order. A worker that is gone is the order's problem, not an error."""
     worker = order.worker = order.loaded.worker
     order.number, order.asked_at = number, time.perf_counter()
+    order.catching_up = catching_up
     limits = order.loaded.limits
     order.limit_ms = context.settings.tick_deadline_ms if limits.tick_ms is None else limits.tick_ms
     order.deadline = context.waiting.now() + order.limit_ms / 1000
@@ -225,6 +232,7 @@ def _take(context: Context, order: Ask, answer: object) -> None:
     elif order.reply is not None:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
     elif isinstance(answer, Ticked):
+        order.answered_at = time.perf_counter()
         if order.loaded.limits.output_bytes is not None:
             read_output(context, order.state, order.loaded)  # all that it printed before it answered
         order.problem = _over_cpu(order) or _over_output(order)
@@ -232,6 +240,7 @@ def _take(context: Context, order: Ask, answer: object) -> None:
     elif isinstance(answer, AskWorld):
         show(order.state, order.loaded, order.number, answer)
     elif isinstance(answer, Raised):
+        order.answered_at = time.perf_counter()
         order.problem = _raised(order, answer)
     else:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it answered {type(answer).__name__} where Ticked was due")
@@ -258,6 +267,8 @@ def read_output(context: Context, state: ModuleState, loaded: LoadedVersion) -> 
     if loaded.worker is None:
         return False
     text = loaded.worker.read_output()
+    if context.fenced and text:
+        loaded.last_words = (loaded.last_words + text)[-LAST_WORDS:]
     room = OUTPUT_LIMIT - len(loaded.output)
     loaded.output += text[:room]
     loaded.output_dropped += max(0, len(text) - room)

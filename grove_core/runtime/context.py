@@ -58,6 +58,10 @@ class Context:
         self.catalogue = catalogue
         self.faults_allowed = faults_allowed
         self.fault_plan = FaultPlan()
+        self.fenced = False
+        """Whether versions that are loaded have their columns fenced; see `worker.fence`."""
+        self.keep_fault_rows = False
+        """Whether a fault is told with copies of its rows, as they were before it and as it left them."""
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
         self.migrators: tuple[ChosenMigrator, ...] = choose_migrators(catalogue, settings.migrators)
         self.validators: list[ChosenValidator] = choose_validators(catalogue, settings.validators)

@@ -171,6 +171,7 @@ def introduce(
             context.faults_allowed,
             faults,
             limits=limits,
+            fenced=context.fenced,
         )
     )
     answer = _answer(worker, deadline, limits, "imported", Introduced)

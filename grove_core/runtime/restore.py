@@ -16,6 +16,7 @@ from grove_core.runtime.asks import Ask, Problem, flush_output, gather, read_out
 from grove_core.runtime.breaker import opened
 from grove_core.runtime.commit import Effects, apply, misplaced, validate
 from grove_core.runtime.context import Context
+from grove_core.runtime.fencing import explained
 from grove_core.runtime.loading import restart
 from grove_core.runtime.mending import mend
 from grove_core.runtime.moves import settle
@@ -23,6 +24,7 @@ from grove_core.runtime.roles import pause, settle_roles
 from grove_core.runtime.rollback import Recovered, go_back, tell
 from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
 from grove_core.runtime.unloading import end_worker, leave_memory
+from grove_core.runtime.witness import look
 
 DEFAULT_LIMIT_MS = 1000.0
 """The downtime that an automatic rollback is held against."""
@@ -56,10 +58,13 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
     began = time.perf_counter()
     state, loaded = order.state, order.loaded
     read_output(context, state, loaded)
+    if context.fenced:
+        problem = explained(loaded, problem)
     flush_output(context, state, loaded)
     if not end_worker(loaded):
         leave_memory(context, state, loaded)  # what its worker could write is restored below
     snapshot = loaded.generations.of(recovery.number)
+    rows = look(order, recovery.number) if context.keep_fault_rows else None
     mended = ""
     if snapshot.tick == recovery.number and order.stop > order.start:
         mended = mend(context, state, loaded, np.arange(order.start, order.stop), recovery.number)
@@ -73,6 +78,7 @@ def contain(context: Context, order: Ask, problem: Problem, recovery: Recovery) 
         recovery.number,
         order.stop - order.start,
         problem.traceback,
+        rows,
     )
     told(context, fault, recovery)
     return fault, (time.perf_counter() - began) * 1000

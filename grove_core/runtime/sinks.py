@@ -35,6 +35,21 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class SinkStatus:
+    """How one sink is."""
+
+    sink: str
+    plugin: str
+    waiting: int
+    """Events and samples in its queue; 0 where it has none, as it is called at once."""
+    events_dropped: int
+    """Since it was last told, as an event."""
+    samples_dropped: int
+    failure: str | None
+    """Why it is off; None if it is on."""
+
+
+@dataclass(frozen=True)
 class _Name:
     """What a sink is called, and whose it is."""
 
@@ -54,10 +69,18 @@ class _Inline:
         self._part = part
         self._off = False
         self._failure: str | None = None
+        self._off_for: str | None = None
+
+    @property
+    def part(self) -> InlineSink:
+        return self._part
 
     def put(self, event: Event) -> None:
         if not self._off:
             self._try(self._part.event_inline, event)
+
+    def status(self) -> SinkStatus:
+        return SinkStatus(self._name.sink, self._name.plugin, 0, 0, 0, self._off_for)
 
     def troubles(self) -> Iterator[Trouble]:
         failure, self._failure = self._failure, None
@@ -74,7 +97,7 @@ class _Inline:
             call(*given)
         except Exception as error:
             self._off = True
-            self._failure = f"raised {type(error).__name__}: {error}"
+            self._failure = self._off_for = f"raised {type(error).__name__}: {error}"
 
 
 @dataclass(frozen=True)
@@ -127,6 +150,10 @@ class _Threaded:
             self._events_dropped = self._samples_dropped = 0
             about = {"sink": self._name.sink, "plugin": self._name.plugin}
             yield Trouble(EventKind.EVENTS_DROPPED, {**about, "events": events, "samples": samples})
+
+    def status(self) -> SinkStatus:
+        waiting, name = self._queue.qsize(), self._name
+        return SinkStatus(name.sink, name.plugin, waiting, self._events_dropped, self._samples_dropped, self._failure)
 
     def catch_up(self, seconds: float) -> None:
         """If something was dropped, wait until what was not is written: then there is room to tell of it."""
@@ -210,6 +237,15 @@ class Sinks:
             inline.put(event)
         for threaded in self._threaded:
             threaded.put(event)
+
+    def status(self) -> list[SinkStatus]:
+        """Return how each of them is; its trouble is told elsewhere."""
+        return [*(each.status() for each in self._inline), *(each.status() for each in self._threaded)]
+
+    @property
+    def inline(self) -> list[InlineSink]:
+        """The sinks that are called at once, as they were made."""
+        return [each.part for each in self._inline]
 
     def due(self, now: float) -> bool:
         """Tell whether a sample is due, and if so, note that it is taken."""

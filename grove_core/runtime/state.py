@@ -50,6 +50,9 @@ class Condition(StrEnum):
 
     RUNNING = "running"
     PAUSED = "paused"
+    """No version of its entities runs."""
+    STOPPED = "stopped"
+    """Somebody paused it, to look at it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class LoadedVersion:
     output: str = ""
     output_dropped: int = 0
     output_logged_at: float = 0.0
+    last_words: str = ""
+    """The end of its output, kept where columns are fenced."""
     meter: Meter = field(default_factory=Meter)
     weighed: tuple[float, int | None] | None = None
     """When its memory was last measured for a comparison, by the clock, and what came of it."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from grove_core.base.events import EventKind
 from grove_core.base.records import Stage, TickReport
+from grove_core.base.ticks import VersionTime
 from grove_core.runtime import breaker
 from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect
@@ -74,6 +75,20 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
         tuple(recovery.rollbacks),
         tuple(collected),
         clock.ms,
+        tuple(_time(order, began) for order in recovery.asked if order.sent),
+    )
+
+
+def _time(order: Ask, began: float) -> VersionTime:
+    """Tell when an order was sent and answered, from the beginning of its tick on."""
+    return VersionTime(
+        order.state.name,
+        order.loaded.version,
+        order.stop - order.start,
+        order.catching_up,
+        (order.asked_at - began) * 1000,
+        None if order.answered_at is None else (order.answered_at - began) * 1000,
+        None if order.reply is None else order.reply.ms,
     )
 
 

@@ -32,6 +32,8 @@ class Load(Message, frozen=True):
     """Those that were planned before it was loaded."""
     limits: Limits = Limits()
     """Of these, memory and descriptors are held by the worker."""
+    fenced: bool = False
+    """Whether its columns can be reached only during a tick, each time at another address."""
 
 
 class Introduced(Message, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import sys
 import time
@@ -49,13 +50,14 @@ from grove_core.wire.messages import (
 from grove_core.worker.bounds import Bounds
 from grove_core.worker.configs import checked, newborn_columns, newborn_of, read, schema_of
 from grove_core.worker.faults import FaultInjector
+from grove_core.worker.fence import Fenced, Place, Unfenced
 from grove_core.worker.mapping import run_map
 from grove_core.worker.observing import observed
 from grove_core.worker.seeing import Looking
-from grove_core.worker.views import map_columns, unmap_columns
 
 NOTHING = -1
 """What stands for a descriptor where there is nothing to map."""
+STDERR = 2
 REFUSAL = "this engine does not inject faults; use a DebugEngine"
 WARM_UP_ROWS = 8
 WARM_UP_SECONDS = 1 / 60
@@ -119,9 +121,9 @@ class Hosted:
     ) -> None:
         self.module = module
         self.schema = schema
-        self.columns: Columns = {}
-        self._slots: tuple[Slot, ...] = ()
         self._newborn: dict[str, Scalar] = {}
+        self._places: type[Fenced] | type[Unfenced] = Fenced if order.fenced else Unfenced
+        self._place: Place = self._places((), NOTHING, NOTHING)
         self._faults_allowed = order.faults_allowed
         self._injector = injector
         self._looking = Looking(channel, bounds)
@@ -149,6 +151,8 @@ class Hosted:
         sys.path[:0] = order.path
         module = _import(order.entry_point)()
         injector.reach(FaultPoint.IMPORT)
+        if order.fenced:
+            faulthandler.enable(STDERR)  # a view that the fence traps is told with its place
         module._version = order.version
         schema = module.schema
         introduction = Introduced(
@@ -198,15 +202,14 @@ class Hosted:
 
     def _remap(self, order: Remap, descriptors: list[int]) -> Mapped:
         self.module.entities = self._nobody  # those it had must not be looked at any more
-        unmap_columns(self._slots, self.columns)
+        self._place.unmap()
         self._map(order.slots, descriptors)
         self._injector.reach(FaultPoint.MIGRATE)
         return Mapped()
 
     def _map(self, slots: tuple[Slot, ...], descriptors: list[int]) -> None:
         writable, read_only = descriptors or (NOTHING, NOTHING)
-        self.columns = map_columns(slots, writable, read_only)
-        self._slots = slots
+        self._place = self._places(slots, writable, read_only)
         close_all(descriptors)  # before any code of the version runs: what that forks is not to have them
         descriptors.clear()
 
@@ -223,11 +226,16 @@ class Hosted:
         self.module.process(WARM_UP_SECONDS)
 
     def _tick(self, order: Tick) -> Ticked:
+        answer = self._process(order, self._place.open())
+        self._place.close()  # not after a raise: the worker is ended then, and the error's text may show a view
+        return answer
+
+    def _process(self, order: Tick, columns: Columns) -> Ticked:
         module = self.module
         if order.document is not None:
             module.set_state(msgspec.msgpack.decode(order.document))
         rows = slice(order.start, order.stop)
-        entities = Entities(self.schema, {name: column[rows] for name, column in self.columns.items()}, self._newborn)
+        entities = Entities(self.schema, {name: column[rows] for name, column in columns.items()}, self._newborn)
         module.entities = entities
         module.world = World(self.schema.names, self._looking)
         module.catching_up = order.catching_up

@@ -99,6 +99,12 @@ def faulty(kind: str, at: int = 2) -> Callable[[DebugEngine], object]:
     return lambda engine: engine.inject_fault(MODULE, at, kind)
 
 
+def breaking(engine: DebugEngine) -> None:
+    """Have the engine pause itself after the next tick."""
+    engine.break_on_fault()
+    faulty("raise")(engine)
+
+
 def killed(engine: DebugEngine) -> None:
     kill(engine, next(one for one in engine.get_loaded_versions(MODULE) if one.major == 2))
 
@@ -142,6 +148,9 @@ CALLS: dict[str, Interruptible] = {
     "tick": case(two(0.5), lambda engine: engine.tick(0.5)),
     "tick with a fault": case(then(two(0.5), faulty("raise")), lambda engine: engine.tick(0.5)),
     "tick with a death": case(then(two(0.5), killed), lambda engine: engine.tick(0.5)),
+    "tick by a step that breaks": case(then(two(0.5), breaking), lambda engine: engine.step(dt=0.5)),
+    "pause a module": case(two(0.5), lambda engine: engine.pause(MODULE)),
+    "resume a module": case(then(two(0.5), lambda engine: engine.pause(MODULE)), lambda engine: engine.resume(MODULE)),
     "tick with a restart": case(then(one, faulty("raise", 1)), lambda engine: engine.tick(0.5)),
     "tick that collects": case(collectable, lambda engine: engine.tick(0.5), {"1.0.0": V1, "2.0.0": V2, "3.0.0": V1}),
     "entities": case(two(0.5), lambda engine: engine.entities(MODULE)),

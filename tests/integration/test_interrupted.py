@@ -72,6 +72,7 @@ def goes_on(engine: DebugEngine) -> str:
     """Tick, and say what was wrong with that; a module that a policy has paused is not ticked."""
     if not engine.is_version_loaded(MODULE, ">=0") or engine.is_paused(MODULE):
         return ""
+    engine.resume()
     count = len(engine.entities(MODULE)["id"])
     report = engine.tick(0.0)
     good = (report.entities, len(engine.entities(MODULE)["id"])) == (count, count)

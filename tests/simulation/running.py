@@ -18,8 +18,8 @@ import pluggy
 import structlog
 
 from grove_core import ManualClock, MultiVersionEngine, Settings
-from grove_core import engine as engines
 from grove_core.collection import builtin as collection
+from grove_core.engine import core as engines
 from grove_core.faulting import builtin as faulting
 from grove_core.memory import arena
 from grove_core.parts import hookspecs

@@ -1,4 +1,4 @@
-"""The same engine with everything visible, and faults on demand."""
+"""Faults on demand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from numpy.random import default_rng
-from packaging.version import Version
 
 from grove_core.base.errors import InvalidInput, Refused, WorkerError
 from grove_core.base.events import EventKind
@@ -30,8 +29,8 @@ from grove_core.wire.messages import Inject, Mapped, Raised, answers_idle
 ANSWER_SECONDS = 5.0
 
 
-class DebugEngine(MultiVersionEngine):
-    """For development and tests: it shows what runs where, and lets faults be injected."""
+class FaultCalls(MultiVersionEngine):
+    """Has versions commit faults."""
 
     faults_allowed: ClassVar[bool] = True
 
@@ -129,12 +128,11 @@ class DebugEngine(MultiVersionEngine):
             plan.at_random = [one for one in plan.at_random if one.module != module]
             plan.waiting = [one for one in plan.waiting if one.module != module]
 
-    def tick(self, dt: float) -> TickReport:
-        """Advance every module, with the faults that are drawn for this tick; see `MultiVersionEngine.tick`."""
+    def _advance(self, dt: float) -> TickReport:
+        """Tick, with the faults that are drawn for this tick."""
         if self._context.fault_plan.at_random:
-            with self._turns.take("tick"):
-                self._inject_drawn(self._number + 1)
-        return super().tick(dt)
+            self._inject_drawn(self._number + 1)
+        return super()._advance(dt)
 
     def _inject_drawn(self, number: int) -> None:
         for state in self._states.values():
@@ -157,25 +155,6 @@ class DebugEngine(MultiVersionEngine):
                             point=fault.point.value,
                             tick=number,
                         )
-
-    def workers(self, module: str) -> dict[Version, int]:
-        """Return the process id of each loaded version's worker."""
-        with self._turns.take("workers"):
-            return {
-                loaded.version: loaded.worker.pid for loaded in self._state(module).ordered if loaded.worker is not None
-            }
-
-    def workers_bytes(self) -> int | None:
-        """Return the anonymous bytes of every process that runs versions, shared pages once; None if untold."""
-        with self._turns.take("workers_bytes"):
-            return self._context.isolation.memory()
-
-    def table_slots(self, module: str, version: Requirement) -> tuple[int, dict[int, tuple[str, bool]]]:
-        """Return the inode of a version's table, and what its worker may map: offset -> (column, writable)."""
-        with self._turns.take("table_slots"):
-            loaded = self._state(module).resolve(version)
-            slots = loaded.store.worker_slots(loaded.schema)
-            return loaded.store.arena.inode, {slot.offset: (slot.name, slot.writable) for slot in slots}
 
 
 def _arm(loaded: LoadedVersion, fault: Planned) -> str | None:
