@@ -10,7 +10,7 @@ from benchmarks.figures import Series, Taken, Who, taken
 from benchmarks.measuring import clocked, sample, together
 from benchmarks.packages import write_versions
 from benchmarks.plan import Plan, good_tick, open_engine
-from grove_core.base.records import Stage
+from grove_core.base.ticks import Stage
 
 GUILDS = 20
 

@@ -18,7 +18,7 @@ from benchmarks.plan import DT, GAMELOGIC, Plan, Weights, good_tick, open_engine
 from benchmarks.rivals.by_hand import V1_BYTES, Columns, Memcpy
 from benchmarks.rivals.erlang import Work
 from grove_core import DebugEngine
-from grove_core.base.records import Stage
+from grove_core.base.ticks import Stage
 from grove_core.parts.settings import Choice
 
 MAJORS = (1, 2, 3)

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from grove_core.base.health import BreakerState, Health
 from grove_core.base.kept import Restored
-from grove_core.base.ticks import FaultRows, VersionTime
+from grove_core.base.ticks import FaultRows, Stage, VersionTime
 
 
 @dataclass(frozen=True)
@@ -279,19 +279,6 @@ class RollbackReport:
     """Whether the downtime stayed within the limit; None where there is no downtime to hold against it."""
     restored: Restored | None = None
     """What became of the entities where it went back to a generation; None where they kept their values."""
-
-
-class Stage(StrEnum):
-    """The stages of a tick, in their order."""
-
-    CHECKPOINT = "checkpoint"
-    """What workers can change is copied into the generation."""
-    WORK = "work"
-    """Orders are sent, and answers waited for."""
-    COMMIT = "commit"
-    """Answers are validated and carried out; what failed is contained, and its rows catch up."""
-    COLLECT = "collect"
-    """Versions that nobody uses are unloaded, and those that failed too often are tried again."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,27 @@
-"""What a tick tells in detail: when each version was asked and answered, and what a fault did to its rows."""
+"""What a tick tells in detail: its stages, when each version was asked and answered, what a fault did to its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from numpy.typing import NDArray
 from packaging.version import Version
+
+
+class Stage(StrEnum):
+    """The stages of a tick, in their order."""
+
+    CHECKPOINT = "checkpoint"
+    """What workers can change is copied into the generation."""
+    WORK = "work"
+    """Orders are sent, and answers waited for."""
+    COMMIT = "commit"
+    """Answers are validated and carried out; what failed is contained, and its rows catch up."""
+    COLLECT = "collect"
+    """Versions that nobody uses are unloaded, and those that failed too often are tried again."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import TypeVar
+
 from grove_core.base.errors import InvalidInput, Refused
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
@@ -9,6 +12,7 @@ from grove_core.base.showing import brief
 from grove_core.engine import MultiVersionEngine
 from grove_core.sinks.log import LogLevel, Structlog
 
+Member = TypeVar("Member", bound=StrEnum)
 Levels = dict[tuple[str | None, EventKind | None], LogLevel]
 """(module, kind) -> level; None stands for any."""
 
@@ -33,8 +37,8 @@ class LevelCalls(MultiVersionEngine):
             InvalidInput: there is no such level or kind, or `module` is no name.
             Refused: this engine has no sink `structlog`.
         """
-        chosen = None if level is None else _level(level)
-        which = None if kind is None else _kind(kind)
+        chosen = None if level is None else _member(LogLevel, level, "level of the log")
+        which = None if kind is None else _member(EventKind, kind, "kind of event")
         if not isinstance(module, str | None):
             raise InvalidInput(f"module is {brief(module)}; it must be the name of a module")
         with self._turns.take("set_log_level"), put_off():
@@ -57,17 +61,8 @@ class LevelCalls(MultiVersionEngine):
         return logs
 
 
-def _level(given: LogLevel | str) -> LogLevel:
+def _member(members: type[Member], given: str, what: str) -> Member:
     try:
-        return LogLevel(given)
+        return members(given)
     except ValueError:
-        known = ", ".join(LogLevel)
-        raise InvalidInput(f"{brief(given)} is no level of the log; there are {known}") from None
-
-
-def _kind(given: EventKind | str) -> EventKind:
-    try:
-        return EventKind(given)
-    except ValueError:
-        known = ", ".join(EventKind)
-        raise InvalidInput(f"{brief(given)} is no kind of event; there are {known}") from None
+        raise InvalidInput(f"{brief(given)} is no {what}; there are {', '.join(members)}") from None

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grove_core.base.events import EventKind
-from grove_core.base.records import Stage, TickReport
-from grove_core.base.ticks import VersionTime
+from grove_core.base.records import TickReport
+from grove_core.base.ticks import Stage, VersionTime
 from grove_core.runtime import breaker
 from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from grove_core.base.records import Stage
+from grove_core.base.ticks import Stage
 from grove_core.scenario.frames import Spread, by_cause, loads_and_losses, ordinary, over, worst
 from grove_core.scenario.metrics import BUDGETED_ENTITIES, FRAME_MS, FRAME_P99_MS
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from grove_core.base.records import Stage
+from grove_core.base.ticks import Stage
 
 WORST = 5
 """How many of the worst frames are shown."""

@@ -11,8 +11,9 @@ from packaging.version import Version
 from grove_core import ManualClock
 from grove_core.base.errors import InvalidInput, UnknownModule
 from grove_core.base.events import EventKind
-from grove_core.base.records import FaultKind, Stage
+from grove_core.base.records import FaultKind
 from grove_core.base.rollouts import RolloutState
+from grove_core.base.ticks import Stage
 from grove_core.debug.breaks import RunEnd
 
 from .conftest import OpenEngine

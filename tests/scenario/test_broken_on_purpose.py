@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from grove_core.base.records import Stage
+from grove_core.base.ticks import Stage
 from grove_core.parts.discovery import records_in
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings

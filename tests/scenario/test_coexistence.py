@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grove_core.base.errors import InvalidInput
-from grove_core.base.records import Stage
+from grove_core.base.ticks import Stage
 from grove_core.base.ways import MemoryKind
 from grove_core.cli.scenario import COEXISTENCE_FAULTS
 from grove_core.parts.settings import Choice, Settings

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from grove_core.base.records import Fault, FaultKind, Memory, RollbackReport, Stage, TickReport, UnloadReport
+from grove_core.base.records import Fault, FaultKind, Memory, RollbackReport, TickReport, UnloadReport
+from grove_core.base.ticks import Stage
 from grove_core.scenario.frame_clock import FrameClock, Share, read_shares, waited_ms
 from grove_core.scenario.frame_report import frames_document, frames_text
 from grove_core.scenario.frames import Cause, Frame, Spread, by_cause, loads_and_losses, ordinary, over, worst
