@@ -40,12 +40,11 @@ class Rules(msgspec.Struct):
     enemies: dict[str, Enemy] = {}
 
 def babble():
-    import gc
-    from grove_core.wire.channel import Channel
     from grove_core.wire.messages import Idle
-    for each in gc.get_objects():
-        if isinstance(each, Channel):
-            each.send(Idle(True))
+    frame = sys._getframe()
+    while "channel" not in frame.f_locals:
+        frame = frame.f_back
+    frame.f_locals["channel"].send(Idle(True))
 """
 MOVES = "e.x += self.speed\ne.n += 1"
 """After a tick `x` tells with which config the version runs."""
