@@ -37,10 +37,10 @@ class Watched:
         return Settings.read(self.path).config
 
     def changed(self, now: float) -> dict[str, Config] | None:
-        """Look, if it is time to, and return the tables if the file was changed, and rests.
+        """Look, if it is time to, and return the tables if the file was changed, and rests; until it is `done`.
 
         Raises:
-            SettingsError: it is changed to what cannot be read; once for each change.
+            SettingsError: it is changed to what cannot be read.
         """
         if now < self._next:
             return None
@@ -49,19 +49,16 @@ class Watched:
         if self._seen == self._taken or self._seen != before:
             return None
         try:
-            return self._read_at_rest()
+            tables = Settings.read(self.path).config
         except SettingsError:
-            if self._signature() != self._seen:  # it is being written just now
-                return None
-            self._taken = self._seen
-            raise
+            if self._signature() == self._seen:
+                raise
+            return None  # it is being written just now
+        return tables if self._signature() == self._seen else None
 
-    def _read_at_rest(self) -> dict[str, Config] | None:
-        tables = Settings.read(self.path).config
-        if self._signature() != self._seen:
-            return None
+    def done(self) -> None:
+        """Note that what it was changed to was dealt with, so that it is not read again."""
         self._taken = self._seen
-        return tables
 
     def _signature(self) -> Signature | None:
         """Return None where there is no file that can be looked at."""

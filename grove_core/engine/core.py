@@ -18,6 +18,7 @@ from grove_core.base.limits import Limits
 from grove_core.base.records import LoadReport, VersionRecord
 from grove_core.base.versions import Requirement
 from grove_core.base.waiting import SystemWaiting, Waiting
+from grove_core.configs.holding import Holding
 from grove_core.configs.room import Configs
 from grove_core.parts.discovery import choose, collect
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
@@ -72,7 +73,8 @@ class Core:
         self._baselines = Baselines(self._context)
         self._roster = Roster(self._context, self._calls())
         self._rollouts = Rollouts(self._roster, self._turns)
-        self._configs = Configs(self._context, self._turns, self._settled, self._state)
+        self._holding = Holding(self._context, self._settled)
+        self._configs = Configs(self._holding, self._turns, self._state)
         for record in self.plugin_records:
             if record.error is not None:
                 self._context.emit(EventKind.PLUGIN_FAILED, plugin=record.name, error=record.error)
@@ -141,7 +143,7 @@ class Core:
         state = self._settled(module) or new_state(self._context, module)
         others = {name: sorted(one.versions) for name, one in self._states.items()}
         try:
-            given = self._configs.of(module, config)
+            given = self._holding.of(module, config)
             records = self.versions() if path is None else self._packages.records(path)
             record = choose(records, module, version)
             ready = time.perf_counter()

@@ -40,7 +40,7 @@ class MultiVersionEngine(VersionCalls, SplitCalls, EntityCalls):
         """Tick, in a turn that was taken."""
         refuse_dt(dt)
         with put_off():
-            self._configs.follow()
+            self._holding.follow()
             self._number += 1
             states = list(self._states.values())
             for state in states:

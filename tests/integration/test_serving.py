@@ -95,6 +95,23 @@ def test_a_signal_ends_it_cleanly(program: Path, number: signal.Signals) -> None
     assert all_gone(children)
 
 
+@pytest.mark.needs(1)
+def test_configs_that_change_in_its_file_are_taken_over(program: Path) -> None:
+    command = [sys.executable, "-c", "from grove_core.cli.main import main; main()", "run", "grove.toml"]
+    with subprocess.Popen(
+        command, cwd=program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("ready"):
+                with (program / "grove.toml").open("a") as file:
+                    file.write(f"[grove.config.{MODULE}]\nspeed = 3\n")
+            if "config_updated" in line:
+                assert "speed" in line
+                os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
