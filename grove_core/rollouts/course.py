@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -168,7 +168,22 @@ class Course:
         """
         members = [each for each in rollout.members if each.module != spared]
         was = rollout.state
-        rollout.state = rollout.after(action)  # first: whatever strikes from here on, it is over once somebody is back
+        try:
+            rollout.state = rollout.after(action)  # first: it is over once anybody is back, whatever strikes
+            moved, failures = self._send_back(members, reason)
+        except BaseException:
+            if members and not any(map(self._is_back, members)):
+                rollout.state = was
+            raise
+        self._close(rollout, "; ".join([reason, *map(str, failures)]))
+        self.tell(rollout, kind, entities=moved)
+
+    def _send_back(self, members: Sequence[Member], reason: str) -> tuple[int, list[Exception]]:
+        """Send the entities of canaries back; return how many that were, and why others could not go.
+
+        Raises:
+            Exception: none could.
+        """
         moved, failures = 0, []
         for member in members:
             try:
@@ -177,10 +192,8 @@ class Course:
                 if not self._is_back(member):
                     failures.append(error)
         if failures and len(failures) == len(members):
-            rollout.state = was
             raise failures[0]
-        self._close(rollout, "; ".join([reason, *map(str, failures)]))
-        self.tell(rollout, kind, entities=moved)
+        return moved, failures
 
     def _is_back(self, member: Member) -> bool:
         """Tell whether a canary's entities were sent back, though something struck."""

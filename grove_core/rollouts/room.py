@@ -231,14 +231,13 @@ class Rollouts:
                 put_off(),
             ):
                 now = self._context.clock.now()
-                rollout = Rollout(self._roster.number + 1, chosen, found.members, judges, now, now)
+                rollout = found.rollout = Rollout(self._roster.number + 1, chosen, found.members, judges, now, now)
                 if reason := self._trusted(rollout):
                     self._course.promote(rollout, reason)
                 else:
                     kind = EventKind.ROLLOUT_STARTED
                     self._course.enter(rollout, 0, RolloutAction.GO_ON, "it begins", kind)
                 self._roster.add(rollout)
-                found.kept = True
             return self._status(rollout)
 
     def _plan(self, plan: str | Plan | None) -> Plan:

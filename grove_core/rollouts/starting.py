@@ -43,8 +43,8 @@ class Canaries:
 
     def __init__(self) -> None:
         self.members: list[Member] = []
-        self.kept = False
-        """Whether the rollout has begun: what is raised from then on takes nothing back."""
+        self.rollout: Rollout | None = None
+        """What is made of them; once it is remembered nothing that is raised takes anything back."""
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def canaries_of(
             found.members.append(Member(module, version, stable, others_of(state, version) or {stable: 1.0}))
         yield found
     except BaseException:
-        if not found.kept:
+        if not any(each is found.rollout for each in rollouts):
             _restore(context, calls, before)
         raise
 
