@@ -158,7 +158,8 @@ def test_a_far_away_mistake_is_shown_with_its_surroundings() -> None:
 
 def test_the_guide_shows_what_is_told() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text("utf-8")
-    (shown,) = [block for block in re.findall(r"```\n(.*?)\n```", guide, re.DOTALL) if "guidl" in block]
+    blocks = re.findall(r"^```\w*\n(.*?)\n```$", guide, re.DOTALL | re.MULTILINE)
+    (shown,) = [block for block in blocks if "guidl" in block]
     dtypes = {name: DTYPES[name] for name in ("id", "x", "y", "guild")}
     with pytest.raises(InvalidRule) as caught:
         Rule.of("x > 900 and guidl == 7", dtypes)
