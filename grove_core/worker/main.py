@@ -26,7 +26,6 @@ from grove_core.wire.faults import FaultPoint
 from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
-    Failed,
     Given,
     Idle,
     Inject,
@@ -42,7 +41,6 @@ from grove_core.wire.messages import (
     RunMigrator,
     Shutdown,
     Slot,
-    Spawned,
     Tick,
     Ticked,
     ToWorker,
@@ -52,7 +50,7 @@ from grove_core.worker.configs import checked, newborn_columns, newborn_of, read
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.fence import Fenced, Place, Unfenced
 from grove_core.worker.mapping import run_map
-from grove_core.worker.observing import observed
+from grove_core.worker.requests import ticked
 from grove_core.worker.seeing import Looking
 
 NOTHING = -1
@@ -251,25 +249,7 @@ class Hosted:
         if module._document_changed:
             document = self._document()
             module._document_changed = False
-        if not (entities._births or entities._deaths or entities._failures or entities._observed):
-            return Ticked(order.number, ms, document=document, order=order.order)
-        return Ticked(
-            order.number,
-            ms,
-            tuple(
-                Spawned(
-                    birth.count,
-                    {name: values.tobytes() for name, values in birth.columns.items()},
-                    None if birth.ids is None else birth.ids.tobytes(),
-                )
-                for birth in entities._births
-            ),
-            tuple(ids.tobytes() for ids in entities._deaths),
-            tuple(Failed(ids.tobytes(), reason) for ids, reason in entities._failures),
-            document,
-            order.order,
-            observed(entities),
-        )
+        return ticked(order, ms, entities, document)
 
     def _update_config(self, order: UpdateConfig) -> ConfigUpdated:
         self.module.entities = self._nobody  # no rows may be written between two ticks
