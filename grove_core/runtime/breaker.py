@@ -81,7 +81,7 @@ def _try_again(context: Context, state: ModuleState, status: BreakerStatus) -> N
     try:
         if loaded_now:
             record, config = state.descriptions[version].record, state.configs.get(version, {})
-            load(context, state, record, config, None, limits=state.limits.get(version))
+            load(context, state, record, config, limits=state.limits.get(version))
         if weight > 0:
             _give(context, state, version, weight)
     except GroveError as error:

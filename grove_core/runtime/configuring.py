@@ -208,7 +208,7 @@ def _make_ready(context: Context, change: Change, config: Config) -> None:
 
     with kept_on_success(context, leave) as worker:
         fresh = replace(loaded, worker=None, config=config)
-        description = introduce(context, state, worker, loaded.description.record, loaded.limits, deadline)
+        description = introduce(context, worker, loaded.description.record, loaded.limits, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
         prepare(context, state, fresh, worker, deadline)

@@ -131,7 +131,7 @@ class Mapper:
         """Have a worker import a version; it must be the one whose lenses are known."""
         known = self._state.descriptions[version]
         limits = self._state.limits.get(version, self._context.settings.limits)
-        found = introduce(self._context, self._state, worker, known.record, limits, deadline)
+        found = introduce(self._context, worker, known.record, limits, deadline)
         if found.introduced.lenses != known.introduced.lenses:
             raise PackageError("its lenses changed on disk since they were read; load it again")
 
