@@ -35,6 +35,7 @@ from grove_core.runtime.graphs import complete_graph
 from grove_core.runtime.mapping import new_state
 from grove_core.runtime.moves import settle
 from grove_core.runtime.packages import Packages
+from grove_core.runtime.renewing import end_replaced
 from grove_core.runtime.roles import release
 from grove_core.runtime.state import ModuleState
 from grove_core.runtime.turns import Turns
@@ -144,7 +145,7 @@ class Core:
         for name in list(self._states):
             self._settled(name)
         state = self._settled(module) or new_state(self._context, module)
-        bases = Bases(self._context, self._enter)
+        bases = Bases(self._context, self._enter, lambda name: self._holding.of(name, None))
         try:
             given = self._holding.of(module, config)
             records = self.versions() if path is None else self._packages.records(path)
@@ -195,7 +196,11 @@ class Core:
             return choose(self.versions(), module, version).version
 
         def unload(module: str, version: Version) -> None:
-            unloading.unload(self._context, self._state(module), self._state(module).resolve(str(version)))
+            state = self._state(module)
+            try:
+                unloading.unload(self._context, state, state.resolve(str(version)))
+            finally:
+                self._forget_if_empty(state)
 
         return Calls(
             self._states.get,
@@ -218,6 +223,7 @@ class Core:
         state = self._states.get(module)
         if state is not None:
             settle(state)
+            end_replaced(self._context, state)
             self._forget_if_empty(state)
         return self._states.get(module)
 

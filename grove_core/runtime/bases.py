@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from packaging.version import Version
 
@@ -24,11 +25,17 @@ class Bases:
     Args:
         context: the engine's parts.
         enter: called with each that is ready, as a part of its load.
+        config: gives the config of a module.
     """
 
-    def __init__(self, context: Context, enter: Callable[[ModuleState, VersionRecord], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        enter: Callable[[ModuleState, VersionRecord], None],
+        config: Callable[[str], dict[str, Any]],
+    ) -> None:
         self._context = context
-        self._enter = enter
+        self._enter, self._config = enter, config
         self._entered: list[ModuleState] = []
         self.wanted: set[Version] = set()
         """The version that all of it is for, once it introduced itself."""
@@ -69,7 +76,7 @@ class Bases:
             self._enter(state, record)
 
         try:
-            load(self._context, state, record, {}, entered=entered)
+            load(self._context, state, record, self._config(record.module), entered=entered)
         except GroveError as error:
             error.message = f"{record.module}@{record.version}, which it needs, was not loaded: {error.message}"
             raise

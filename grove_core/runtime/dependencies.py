@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from types import MappingProxyType
 
 from packaging.version import Version
 
@@ -11,10 +12,13 @@ from grove_core.base.errors import DependencyError, RequirementBroken
 from grove_core.base.needs import Need, read_need
 from grove_core.base.records import Dependency
 from grove_core.base.showing import brief
-from grove_core.runtime.state import Description, LoadedVersion, ModuleState
+from grove_core.runtime.state import Description, LoadedVersion, ModuleState, Standing
 
 Graph = dict[str, dict[str, Version]]
 """For each module those that it needs, and a version of it that needs them."""
+
+
+NONE: Mapping[str, Version] = MappingProxyType({})
 
 
 def needs_of(description: Description) -> tuple[Need, ...]:
@@ -92,6 +96,16 @@ def described(modules: Mapping[str, ModuleState]) -> Iterator[Description]:
             yield loaded.description
 
 
+def standing_of(modules: Mapping[str, ModuleState], description: Description) -> dict[str, Standing]:
+    """Return how the modules stand that a version needs, by their names; only of those that have a stable version."""
+    found = {}
+    for need in needs_of(description):
+        base = modules.get(need.module)
+        if base is not None and base.stable is not None and base.stable in base.versions:
+            found[need.module] = Standing(base.stable, base.versions[base.stable].renewals)
+    return found
+
+
 def relying_on(modules: Mapping[str, ModuleState], base: str) -> Iterator[tuple[ModuleState, LoadedVersion, Need]]:
     """Return what loaded versions need of a module."""
     for state in modules.values():
@@ -110,8 +124,16 @@ def why_relied_on(modules: Mapping[str, ModuleState], state: ModuleState, loaded
     return None
 
 
-def refuse_as_stable(modules: Mapping[str, ModuleState], state: ModuleState, version: Version) -> None:
+def refuse_as_stable(
+    modules: Mapping[str, ModuleState], state: ModuleState, version: Version, others: Mapping[str, Version] = NONE
+) -> None:
     """Refuse to make a version stable which a version in use does not take, while it takes the one that is.
+
+    Args:
+        modules: what is loaded.
+        state: the module.
+        version: would become stable.
+        others: what becomes stable of other modules with it: no other version of theirs is in use then.
 
     Raises:
         RequirementBroken: it names who does not.
@@ -120,7 +142,8 @@ def refuse_as_stable(modules: Mapping[str, ModuleState], state: ModuleState, ver
         return
     for who, one, need in relying_on(modules, state.name):
         in_use = one.count or who.weights.get(one.version, 0.0) > 0
-        if in_use and need.fits(state.stable) and not need.fits(version):
+        stays = in_use and others.get(who.name, one.version) == one.version
+        if stays and need.fits(state.stable) and not need.fits(version):
             raise RequirementBroken(
                 f"it cannot become stable: {who.name}@{one.version}, which is in use, requires {brief(need.text)}; "
                 f"give the entities and the weight of that to a version of {who.name} that takes {version} first",

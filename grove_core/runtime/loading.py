@@ -28,7 +28,7 @@ from grove_core.base.waiting import Waiting
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
-from grove_core.runtime.dependencies import refuse_unmet
+from grove_core.runtime.dependencies import refuse_unmet, standing_of
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.state import (
     Description,
@@ -203,11 +203,12 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
             raise mistaken(state.name, loaded.version, checked.mistakes)
         loaded.newborn = checked.newborn
     document, giver = _document_for(state, loaded)
-    slots, descriptors = _columns_of(loaded)
-    try:
-        worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
-    finally:
-        close_all(descriptors[1:])
+    with put_off():  # nothing waits in here, and what is opened is closed
+        slots, descriptors = _columns_of(loaded)
+        try:
+            worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
+        finally:
+            close_all(descriptors[1:])
     ready = _answer(worker, deadline, loaded.limits, "initialised and warmed", Ready)
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
@@ -220,6 +221,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
     loaded.worker, loaded.failed = worker, None
     loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False
+    loaded.bases = standing_of(context.modules, loaded.description)
 
 
 def _columns_of(loaded: LoadedVersion) -> tuple[tuple[Slot, ...], list[int]]:

@@ -143,11 +143,16 @@ def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
 
 @put_off()
 def end_worker(loaded: LoadedVersion) -> bool:
-    """Kill the worker, if there is one; tell whether it is certainly gone."""
-    worker = loaded.worker
+    """Kill the worker, if there is one, and one that it replaced; tell whether both are certainly gone."""
+    worker, replaced = loaded.worker, loaded.replaced
+    gone = True
+    if replaced is not None and replaced is not worker:
+        gone = replaced.kill()
+        replaced.close()
+        loaded.replaced = None
     if worker is None:
-        return True
-    gone = worker.kill()
+        return gone
+    gone = worker.kill() and gone
     worker.close()
     # Last, since what is interrupted before is done again. A store that was given away would keep its views.
     loaded.worker = loaded.mapped = None

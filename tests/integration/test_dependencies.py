@@ -157,7 +157,7 @@ def test_a_second_version_does_not_close_a_circle(opened: Open, refused: Refused
 
 
 def test_a_rollback_does_not_close_a_circle_nor_miss_what_it_needs(opened: Open, refused: Refused) -> None:
-    engine = opened({"a": {"1": module(["b"]), "2": module()}, "b": {"1": module(["a>=2"]), "2": module()}})
+    engine = opened({"a": {"1": module(["b"]), "2": module()}, "b": {"1": module(["a"]), "2": module()}})
     engine.load_module_version("b", 2)
     engine.load_module_version("a", 1)
     engine.load_module_version("a", 2)
