@@ -26,11 +26,16 @@ class Need:
 
     def fits(self, version: Version) -> bool:
         """Tell whether a version does that somebody loaded; pre-releases included."""
-        return self.wanted.contains(version, prereleases=True)
+        return _fits(self, version)
 
     def choose(self, versions: Iterable[Version]) -> list[Version]:
         """Return the versions that do, highest first; of pre-releases only where the requirement names one."""
         return matching(str(self.wanted) or ">=0", versions)[::-1]
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _fits(need: Need, version: Version) -> bool:
+    return need.wanted.contains(version, prereleases=True)
 
 
 @lru_cache(maxsize=REMEMBERED)
