@@ -6,15 +6,17 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from packaging.version import Version
 
 from grove_core import DebugEngine, GroveError, ManualClock
 from grove_core.base.errors import DependencyError, LoadFailed, UnloadRefused
 from grove_core.base.events import EventKind
+from grove_core.runtime import resolving
 
 from ..striking import ctrl_c, error, places_of, strike
-from .conftest import OpenEngine, Refused
+from .conftest import PATIENT, OpenEngine, Refused
 from .depending import Sources, folders_of, module
 
 Open = Callable[[Sources], DebugEngine]
@@ -77,6 +79,31 @@ def test_a_choice_that_leads_nowhere_is_taken_back(opened: Open) -> None:
     )
     engine.load_module_version("app", 1)
     assert loaded(engine) == {"base": ["1.0.0"], "left": ["1.0.0"], "right": ["1.0.0"], "app": ["1.0.0"]}
+
+
+def test_a_folder_brings_its_bases_along(opened: Open, package: Any) -> None:
+    folder = package("app", "1", module(["base", "floor"]))
+    package("base", "2", module(), into=folder)
+    engine = opened({"base": {"1": module(), "2": module(body=FAILS)}, "floor": {"1": module()}})
+    engine.load_module_version("app", 1, path=str(folder))
+    assert loaded(engine) == {"base": ["2"], "floor": ["1"], "app": ["1"]}, "of two the folder's counts"
+
+
+def test_a_base_gets_the_config_of_its_module(open_engine: OpenEngine, package: Any, installed: Any) -> None:
+    base = module(body="def initialize(self, config):\n    if config != {'size': 3}: raise ValueError(str(config))")
+    found = installed(*folders_of(package, {"app": {"1": module(["base"])}, "base": {"1": base}}))
+    settings = msgspec.structs.replace(PATIENT, config={"base": {"size": 3}})
+    engine = open_engine({}, settings=settings, plugins=(found,))
+    engine.load_module_version("app", 1)
+    assert loaded(engine) == {"base": ["1"], "app": ["1"]}
+
+
+def test_a_search_without_end_is_given_up(opened: Open, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolving, "STEPS", 5)
+    left = {str(number): module() for number in range(1, 5)}
+    engine = opened({"app": {"1": module(["left", "right"])}, "left": left, "right": {"1": module(["left<1"])}})
+    with refused(engine, DependencyError, "in 5 attempts", "by hand", module="app"):
+        engine.load_module_version("app", 1)
 
 
 def test_what_is_loaded_is_taken_as_it_is(opened: Open, refused: Refused) -> None:
