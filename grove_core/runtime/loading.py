@@ -40,6 +40,7 @@ from grove_core.runtime.store import Store
 from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
 from grove_core.wire.config_messages import CheckConfig, ConfigChecked
+from grove_core.wire.faults import Planned
 from grove_core.wire.messages import (
     PROTOCOL,
     Introduced,
@@ -169,6 +170,18 @@ def introduce(
     for fault in faults:
         told = {"fault": fault.kind.value, "point": fault.point.value, "tick": None}
         context.emit(EventKind.FAULT_INJECTED, record.module, record.version, **told)
+    return _import(context, worker, record, limits, deadline, faults)
+
+
+def _import(
+    context: Context,
+    worker: Worker,
+    record: VersionRecord,
+    limits: Limits,
+    deadline: Deadline,
+    faults: tuple[Planned, ...] = (),
+) -> Description:
+    """Have a worker import a version and say what it is; `faults` strike it as it is loaded."""
     worker.send(
         Load(
             PROTOCOL,
@@ -261,14 +274,14 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
 
 
 def learn(context: Context, record: VersionRecord) -> Description:
-    """Have a version introduce itself in a short-lived worker; nothing else knows of it.
+    """Have a version introduce itself in a short-lived worker; nothing else knows of it, and no planned fault strikes.
 
     Raises:
         GroveError: it cannot be imported.
     """
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     with kept_on_success(context, lambda _: None) as worker:
-        description = introduce(context, worker, record, context.settings.limits, deadline)
+        description = _import(context, worker, record, context.settings.limits, deadline)
         with put_off():
             worker.kill()
             worker.close()

@@ -98,6 +98,15 @@ def test_a_base_gets_the_config_of_its_module(open_engine: OpenEngine, package: 
     assert loaded(engine) == {"base": ["1"], "app": ["1"]}
 
 
+def test_a_planned_fault_strikes_the_load_of_a_base_not_the_search(opened: Open, refused: Refused) -> None:
+    engine = opened({"app": {"1": module(["base"])}, "base": {"1": module()}})
+    engine.inject_fault("base", 1, "raise", point="import")
+    with refused(engine, LoadFailed, "base@1, which it needs", module="app"):
+        engine.load_module_version("app", 1)
+    engine.load_module_version("app", 1)
+    assert loaded(engine) == {"base": ["1"], "app": ["1"]}
+
+
 def test_a_search_without_end_is_given_up(opened: Open, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolving, "STEPS", 5)
     left = {str(number): module() for number in range(1, 5)}
