@@ -33,6 +33,20 @@ class Need:
         return matching(str(self.wanted) or ">=0", versions)[::-1]
 
 
+@dataclass(frozen=True)
+class Dependency:
+    """What one loaded version needs of another module."""
+
+    module: str
+    version: Version
+    requirement: str
+    """As its author wrote it, such as "physics>=1.2,<2"."""
+    base: str
+    """The module that is needed."""
+    met_by: tuple[Version, ...]
+    """The loaded versions of it that fit, lowest first."""
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _fits(need: Need, version: Version) -> bool:
     return need.wanted.contains(version, prereleases=True)

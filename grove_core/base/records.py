@@ -116,20 +116,6 @@ class LoadReport:
 
 
 @dataclass(frozen=True)
-class Dependency:
-    """What one loaded version needs of another module."""
-
-    module: str
-    version: Version
-    requirement: str
-    """As its author wrote it, such as "physics>=1.2,<2"."""
-    base: str
-    """The module that is needed."""
-    met_by: tuple[Version, ...]
-    """The loaded versions of it that fit, lowest first."""
-
-
-@dataclass(frozen=True)
 class Memory:
     """What a version holds, measured, in bytes."""
 

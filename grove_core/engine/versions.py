@@ -11,8 +11,8 @@ from grove_core.base.compared import VersionsCompared
 from grove_core.base.events import EventKind
 from grove_core.base.health import BreakerStatus
 from grove_core.base.limits import Limits
+from grove_core.base.needs import Dependency
 from grove_core.base.records import (
-    Dependency,
     LoadReport,
     UnloadReport,
     VersionMetrics,

@@ -9,8 +9,7 @@ from types import MappingProxyType
 from packaging.version import Version
 
 from grove_core.base.errors import DependencyError, RequirementBroken
-from grove_core.base.needs import Need, read_need
-from grove_core.base.records import Dependency
+from grove_core.base.needs import Dependency, Need, read_need
 from grove_core.base.showing import brief
 from grove_core.runtime.state import Description, LoadedVersion, ModuleState, Standing
 

@@ -24,10 +24,10 @@ from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
-from grove_core.base.waiting import Waiting
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
+from grove_core.runtime.deadline import Deadline
 from grove_core.runtime.dependencies import refuse_unmet, standing_of
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.state import (
@@ -134,27 +134,6 @@ def _enter(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
         state.stable = loaded.version
         state.weights = {loaded.version: 1.0}
     settle_roles(context, state)
-
-
-class Deadline:
-    """A limit on several steps together, by the time that deadlines are held by."""
-
-    def __init__(self, waiting: Waiting, seconds: float) -> None:
-        self.seconds = seconds
-        self._waiting = waiting
-        self._end = waiting.now() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left, 0 at the least."""
-        return max(0.0, self._end - self._waiting.now())
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Leave out the time of a block, in which others are waited for."""
-        began = self._waiting.now()
-        yield
-        self._end += self._waiting.now() - began
 
 
 def introduce(
