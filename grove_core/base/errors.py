@@ -24,7 +24,7 @@ GroveError
 │   ├── ConflictingPackages      two distributions claim one version or one import package
 │   ├── SchemaError              a schema that cannot be laid out
 │   ├── LensError                a lens whose steps do not fit its two schemas
-│   └── DependencyError          a module that this one requires is not loaded
+│   └── DependencyError          what a version requires of other modules cannot be had, or goes in a circle
 ├── Refused
 │   ├── AlreadyLoaded
 │   ├── UnloadRefused            it has entities or weight, or others rely on it
@@ -32,6 +32,7 @@ GroveError
 │   ├── MigrationRefused         a version does not accept another one's document, or a way is irreversible
 │   ├── BadGeneration            a generation holds values that break a rule
 │   ├── Quarantined              a version that was rolled back, and not loaded by anybody since
+│   ├── RequirementBroken        a loaded version of another module would not take the new stable version
 │   ├── RolloutActive            a rollout owns the module's split
 │   ├── ConfigRefused            a version did not take a config
 │   ├── WrongTransition          a rollout cannot go this way from where it is
@@ -170,7 +171,7 @@ class LensError(PackageError):
 
 
 class DependencyError(PackageError):
-    """A module that this one requires is not loaded."""
+    """What a version requires of other modules cannot be had, or goes in a circle."""
 
 
 class Refused(GroveError):
@@ -199,6 +200,10 @@ class BadGeneration(Refused):
 
 class Quarantined(Refused):
     """A version that was rolled back, and not loaded by anybody since."""
+
+
+class RequirementBroken(Refused):
+    """A version that would become stable, and that a loaded version of another module in use does not take."""
 
 
 class RolloutActive(Refused):

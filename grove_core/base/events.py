@@ -33,6 +33,8 @@ class EventKind(StrEnum):
     PINS_DROPPED = "pins_dropped"
     ENTITIES_FAILED = "entities_failed"
     CATCH_UP_SKIPPED = "catch_up_skipped"
+    DEPENDENT_RELOADED = "dependent_reloaded"
+    REQUIREMENT_UNMET = "requirement_unmet"
     DOCUMENT_LEFT = "document_left"
     BAD_GENERATION = "bad_generation"
     GENERATION_MISSED = "generation_missed"
@@ -75,6 +77,7 @@ TROUBLE = frozenset(
         EventKind.PINS_DROPPED,
         EventKind.ENTITIES_FAILED,
         EventKind.CATCH_UP_SKIPPED,
+        EventKind.REQUIREMENT_UNMET,
         EventKind.BAD_GENERATION,
         EventKind.GENERATION_MISSED,
         EventKind.MEMORY_ABANDONED,

@@ -111,6 +111,8 @@ class LoadReport:
     """From the call until ready."""
     ready_ms: float
     """Of these, from the order to a worker until it was ready: metadata was read before."""
+    pulled_in: tuple[LoadReport, ...] = ()
+    """What was loaded before it because it is needed, in the order in which it was loaded."""
 
 
 @dataclass(frozen=True)
@@ -300,6 +302,8 @@ class TickReport:
     """When each version was asked and answered, in the order in which they were asked."""
     paused: str | None = None
     """Why nothing was ticked: somebody paused the engine. None where it ticked."""
+    levels: tuple[tuple[str, ...], ...] = ()
+    """The modules that were ticked, in groups that worked at the same time: those that others need came before them."""
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,13 @@ from grove_core.rollouts.room import Rollouts
 from grove_core.rollouts.roster import Roster
 from grove_core.rollouts.starting import Calls
 from grove_core.runtime import breaker, loading, unloading
+from grove_core.runtime.bases import Bases
 from grove_core.runtime.context import Context
 from grove_core.runtime.graphs import complete_graph
 from grove_core.runtime.mapping import new_state
 from grove_core.runtime.moves import settle
 from grove_core.runtime.packages import Packages
+from grove_core.runtime.renewing import end_replaced
 from grove_core.runtime.roles import release
 from grove_core.runtime.state import ModuleState
 from grove_core.runtime.turns import Turns
@@ -66,7 +68,7 @@ class Core:
             waiting=waiting or SystemWaiting(),
             faults_allowed=self.faults_allowed,
         )
-        self._states: dict[str, ModuleState] = {}
+        self._states = self._context.modules
         self._packages = Packages()
         self._turns = Turns()
         self._number = 0
@@ -140,8 +142,10 @@ class Core:
         limits: Limits | None,
     ) -> LoadReport:
         began = time.perf_counter()
+        for name in list(self._states):
+            self._settled(name)
         state = self._settled(module) or new_state(self._context, module)
-        others = {name: sorted(one.versions) for name, one in self._states.items()}
+        bases = Bases(self._context, self._enter, lambda name: self._holding.of(name, None))
         try:
             given = self._holding.of(module, config)
             records = self.versions() if path is None else self._packages.records(path)
@@ -152,24 +156,37 @@ class Core:
                 state,
                 record,
                 given,
-                others,
+                lambda root: bases.load_for(root, records if path is None else [*records, *self.versions()]),
                 limits=_limits(module, limits),
                 entered=lambda: self._enter(state, record),
             )
+        except BaseException:
+            if not state.versions.keys() & bases.wanted:
+                bases.take_back()
+            raise
         finally:
             if not state.versions:
                 self._states.pop(module, None)
             self._keep_packages(state)
         now = time.perf_counter()
-        report = LoadReport(module, loaded.version, record.distribution, (now - began) * 1000, (now - ready) * 1000)
-        self._context.emit(
-            EventKind.VERSION_LOADED,
+        report = LoadReport(
             module,
             loaded.version,
-            distribution=record.distribution,
-            ms=round(report.ms, 3),
-            ready_ms=round(report.ready_ms, 3),
+            record.distribution,
+            (now - began) * 1000,
+            (now - ready) * 1000,
+            tuple(bases.reports),
         )
+        for each in (*report.pulled_in, report):
+            self._context.emit(
+                EventKind.VERSION_LOADED,
+                each.module,
+                each.version,
+                distribution=each.distribution,
+                ms=round(each.ms, 3),
+                ready_ms=round(each.ready_ms, 3),
+                **({} if each is report else {"needed_by": f"{module}@{loaded.version}"}),
+            )
         return report
 
     def _calls(self) -> Calls:
@@ -179,7 +196,11 @@ class Core:
             return choose(self.versions(), module, version).version
 
         def unload(module: str, version: Version) -> None:
-            unloading.unload(self._context, self._state(module), self._state(module).resolve(str(version)))
+            state = self._state(module)
+            try:
+                unloading.unload(self._context, state, state.resolve(str(version)))
+            finally:
+                self._forget_if_empty(state)
 
         return Calls(
             self._states.get,
@@ -202,6 +223,7 @@ class Core:
         state = self._states.get(module)
         if state is not None:
             settle(state)
+            end_replaced(self._context, state)
             self._forget_if_empty(state)
         return self._states.get(module)
 

@@ -10,6 +10,7 @@ from grove_core.base.records import TickReport
 from grove_core.engine.entities import EntityCalls
 from grove_core.engine.splits import SplitCalls
 from grove_core.engine.versions import VersionCalls
+from grove_core.runtime.renewing import end_replaced, renew
 from grove_core.runtime.tick import tick
 
 
@@ -44,9 +45,11 @@ class MultiVersionEngine(VersionCalls, SplitCalls, EntityCalls):
             self._number += 1
             states = list(self._states.values())
             for state in states:
+                end_replaced(self._context, state)
                 self._baselines.follow(state)
             report = tick(self._context, states, self._number, float(dt))
             self._roster.after_tick(report, float(dt))
+            renew(self._context)
         return report
 
 

@@ -18,6 +18,7 @@ from grove_core.base.records import (
 from grove_core.base.versions import Requirement
 from grove_core.engine.core import Core
 from grove_core.runtime import breaker, keeping, split
+from grove_core.runtime.renewing import renew
 from grove_core.runtime.revert import go_back_to
 from grove_core.runtime.rollback import go_back_by_hand
 
@@ -28,7 +29,7 @@ class SplitCalls(Core):
     def set_traffic_split(self, module: str, weights: Mapping[Requirement, float]) -> SplitReport:
         """Share the module's entities out by weight: exactly, with the fewest moves, pins first.
 
-        A version with the weight 1 becomes stable.
+        A version with the weight 1 becomes stable, and what needs the module is reloaded, its entities untouched.
 
         Raises:
             InvalidWeights, NotFound, Refused, PluginError: nothing moved.
@@ -36,8 +37,9 @@ class SplitCalls(Core):
         with self._turns.take("set_traffic_split"):
             state = self._ready(module)
             self._roster.refuse_split(module)
-            report = split.set_split(self._context, state, weights)
+            report = split.split_if_taken(self._context, state, weights)
             breaker.split_by_hand(self._context, state)
+            renew(self._context)
             return report
 
     def get_traffic_split(self, module: str) -> dict[Version, float]:
@@ -73,7 +75,9 @@ class SplitCalls(Core):
             way = state.graph.path(source.version, target.version)
             if force:
                 way = tuple(hop.forced() for hop in way)
-            return split.migrate_all(self._context, state, source, target, way)
+            report = split.migrate_all(self._context, state, source, target, way)
+            renew(self._context)
+            return report
 
     def rollback(
         self,
@@ -110,6 +114,7 @@ class SplitCalls(Core):
             else:
                 report = go_back_to(self._context, state, target_version, generation, since, began, max_downtime_ms)
             self._roster.rolled_back(module, report.target)
+            renew(self._context)
             return report
 
     def generations(self, module: str) -> list[GenerationRecord]:

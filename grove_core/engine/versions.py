@@ -11,6 +11,7 @@ from grove_core.base.compared import VersionsCompared
 from grove_core.base.events import EventKind
 from grove_core.base.health import BreakerStatus
 from grove_core.base.limits import Limits
+from grove_core.base.needs import Dependency
 from grove_core.base.records import (
     LoadReport,
     UnloadReport,
@@ -19,6 +20,7 @@ from grove_core.base.records import (
 from grove_core.base.versions import Requirement, matching
 from grove_core.engine.core import Core
 from grove_core.runtime import queries, unloading
+from grove_core.runtime.dependencies import dependencies
 from grove_core.runtime.state import Condition
 
 
@@ -36,6 +38,9 @@ class VersionCalls(Core):
     ) -> LoadReport:
         """Load a version until it is ready. The first version of a module becomes stable, with weight 1.
 
+        What it requires of modules that are not loaded is loaded before it: of each the highest installed version with
+        which all of it goes together. All of it is loaded, or nothing.
+
         Args:
             module: the module's name.
             version: a major number (the highest installed final of it), an exact version, or a specifier.
@@ -50,7 +55,7 @@ class VersionCalls(Core):
             return self._load(module, version, path, config, limits)
 
     def unload_module_version(self, module: str, version: Requirement) -> UnloadReport:
-        """Unload a version that has neither entities nor weight, once it is idle.
+        """Unload a version that has neither entities nor weight, and that no other module needs, once it is idle.
 
         Raises:
             NotFound, UnloadRefused: it stays loaded.
@@ -62,6 +67,16 @@ class VersionCalls(Core):
                 return unloading.unload(self._context, state, state.resolve(version))
             finally:
                 self._forget_if_empty(state)
+
+    def dependencies(self, module: str | None = None) -> list[Dependency]:
+        """Return what the loaded versions of a module need of others, and what meets it; None: of every module.
+
+        Raises:
+            UnknownModule: no version of it is loaded.
+        """
+        with self._turns.take("dependencies"):
+            names = sorted(self._states) if module is None else [self._state(module).name]
+            return dependencies(self._states, names)
 
     def enable_auto_gc(self, module: str, unused_threshold_seconds: float = 60.0) -> None:
         """Unload versions by themselves once they have been unused for so long, by the clock.

@@ -62,6 +62,7 @@ def canaries_of(
         GroveError: nothing has changed.
     """
     before: list[tuple[str, Standing]] = []
+    known = frozenset(context.modules)
     found = Canaries()
     try:
         for module, requirement in versions.items():
@@ -78,7 +79,7 @@ def canaries_of(
         yield found
     except BaseException:
         if not any(each is found.rollout for each in rollouts):
-            _restore(context, calls, before)
+            _restore(context, calls, before, known)
         raise
 
 
@@ -116,16 +117,20 @@ def again(context: Context, calls: Calls, rollout: Rollout, rollouts: Sequence[R
                     member.stable, member.others = stable, others
                 for state, version in quarantined:
                     state.quarantined.add(version)
-                _restore(context, calls, before)
+                _restore(context, calls, before, frozenset(context.modules))
         raise
 
 
 @put_off()
-def _restore(context: Context, calls: Calls, before: Sequence[tuple[str, Standing]]) -> None:
-    """Have modules be as they were, and unload what was loaded since."""
-    for module, standing in before:
+def _restore(context: Context, calls: Calls, before: Sequence[tuple[str, Standing]], known: frozenset[str]) -> None:
+    """Have modules be as they were, and unload what was loaded since, also for its sake; the latest first."""
+    for _, standing in before:
         standing.restore(context)
+    for module, standing in reversed(before):
         for version in calls.state(module).versions.keys() - standing.versions:
+            calls.unload(module, version)
+    for module in [name for name in reversed(context.modules) if name not in known]:
+        for version in list(context.modules[module].versions):
             calls.unload(module, version)
 
 

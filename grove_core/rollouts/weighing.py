@@ -12,6 +12,7 @@ from grove_core.base.records import MoveCause
 from grove_core.rollouts.rollout import Member
 from grove_core.rollouts.whole import split
 from grove_core.runtime.context import Context
+from grove_core.runtime.dependencies import refuse_as_stable
 from grove_core.runtime.rollback import go_back
 from grove_core.runtime.state import ModuleState
 
@@ -30,8 +31,13 @@ def weigh(context: Context, states: States, members: Sequence[Member], weight: f
     """Give each canary a weight; the others keep their proportions.
 
     Raises:
+        RequirementBroken: what is in use of another module does not take what would become stable; nothing moved.
         GroveError: one split cannot be met; those before it are, so this is to be called as a part of a `whole`.
     """
+    if weight >= 1:
+        together = {member.module: member.canary for member in members}
+        for member in members:
+            refuse_as_stable(context.modules, states(member.module), member.canary, together)
     for member in members:
         state = states(member.module)
         member.others = others_of(state, member.canary) or member.others

@@ -14,7 +14,7 @@ from grove_core.parts.contracts import Retry
 from grove_core.runtime.context import Context
 from grove_core.runtime.loading import load
 from grove_core.runtime.roles import release
-from grove_core.runtime.split import set_split
+from grove_core.runtime.split import split_if_taken
 from grove_core.runtime.state import Condition, ModuleState
 
 
@@ -81,7 +81,7 @@ def _try_again(context: Context, state: ModuleState, status: BreakerStatus) -> N
     try:
         if loaded_now:
             record, config = state.descriptions[version].record, state.configs.get(version, {})
-            load(context, state, record, config, None, limits=state.limits.get(version))
+            load(context, state, record, config, limits=state.limits.get(version))
         if weight > 0:
             _give(context, state, version, weight)
     except GroveError as error:
@@ -122,4 +122,4 @@ def _give(context: Context, state: ModuleState, version: Version, weight: float)
     given = min(weight, weights.get(stable, 0.0))
     weights[stable] = weights.get(stable, 0.0) - given
     weights[version] = weights.get(version, 0.0) + given
-    set_split(context, state, {str(one): share for one, share in weights.items()})
+    split_if_taken(context, state, {str(one): share for one, share in weights.items()})

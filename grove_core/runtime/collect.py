@@ -46,7 +46,7 @@ def collect(context: Context, state: ModuleState) -> list[UnloadReport]:
 
 def _held(context: Context, state: ModuleState, loaded: LoadedVersion, use: VersionUse) -> str | None:
     """Return why a version is kept, or None. A hold that raises holds."""
-    if reason := why_needed(state, loaded):
+    if reason := why_needed(context, state, loaded):
         return reason
     for name, hold in context.holds.items():
         try:

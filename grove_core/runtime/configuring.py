@@ -23,7 +23,8 @@ from grove_core.base.limits import Limit
 from grove_core.base.records import FaultKind
 from grove_core.runtime.asks import Problem, flush_output, read_output
 from grove_core.runtime.context import Context
-from grove_core.runtime.loading import Deadline, introduce, kept_on_success, prepare
+from grove_core.runtime.deadline import Deadline
+from grove_core.runtime.loading import introduce, kept_on_success, prepare
 from grove_core.runtime.state import LoadedVersion, ModuleState, nothing_more
 from grove_core.runtime.unloading import end_worker, leave_memory, shut_down
 from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig
@@ -208,7 +209,7 @@ def _make_ready(context: Context, change: Change, config: Config) -> None:
 
     with kept_on_success(context, leave) as worker:
         fresh = replace(loaded, worker=None, config=config)
-        description = introduce(context, state, worker, loaded.description.record, loaded.limits, deadline)
+        description = introduce(context, worker, loaded.description.record, loaded.limits, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
         prepare(context, state, fresh, worker, deadline)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
@@ -20,6 +20,9 @@ from grove_core.runtime.injecting import FaultPlan
 from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
 from grove_core.runtime.sinks import Sinks, choose_sinks
 from grove_core.runtime.validators import ChosenValidator, choose_validators
+
+if TYPE_CHECKING:
+    from grove_core.runtime.state import ModuleState
 
 EVENTS = 10_000
 """How many events an engine remembers."""
@@ -62,6 +65,8 @@ class Context:
         """Whether versions that are loaded have their columns fenced; see `worker.fence`."""
         self.keep_fault_rows = False
         """Whether a fault is told with copies of its rows, as they were before it and as it left them."""
+        self.modules: dict[str, ModuleState] = {}
+        """Every module that has a version, by its name: what depends on what goes across them."""
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
         self.migrators: tuple[ChosenMigrator, ...] = choose_migrators(catalogue, settings.migrators)
         self.validators: list[ChosenValidator] = choose_validators(catalogue, settings.validators)

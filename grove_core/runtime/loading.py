@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from packaging.requirements import Requirement
 from packaging.version import Version
 
 from grove_core.author.schema import Schema
@@ -14,7 +13,6 @@ from grove_core.base.configs import mistaken
 from grove_core.base.errors import (
     AlreadyLoaded,
     DeadlineExceeded,
-    DependencyError,
     GroveError,
     LoadFailed,
     MigrationRefused,
@@ -26,12 +24,11 @@ from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
-from grove_core.base.showing import brief
-from grove_core.base.versions import specifiers
-from grove_core.base.waiting import Waiting
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
+from grove_core.runtime.deadline import Deadline
+from grove_core.runtime.dependencies import refuse_unmet, standing_of
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.state import (
     Description,
@@ -43,6 +40,7 @@ from grove_core.runtime.store import Store
 from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
 from grove_core.wire.config_messages import CheckConfig, ConfigChecked
+from grove_core.wire.faults import Planned
 from grove_core.wire.messages import (
     PROTOCOL,
     Introduced,
@@ -61,7 +59,7 @@ def load(
     state: ModuleState,
     record: VersionRecord,
     config: dict[str, Any],
-    others: dict[str, list[Version]] | None,
+    meet: Callable[[Description], None] | None = None,
     document: bytes | None = None,
     limits: Limits | None = None,
     entered: Callable[[], None] = nothing_more,
@@ -71,7 +69,7 @@ def load(
     Args:
         record: an installed version, not broken.
         config: what its `initialize` gets.
-        others: the loaded versions of every module, for its requirements; None: they were met before.
+        meet: sees to what it requires, once that is known; None: it must be loaded already.
         document: one of its own to start from; None for stable's.
         limits: what it may take; None for what the settings say.
         entered: called once it is one of the module's, as a part of the load.
@@ -81,6 +79,7 @@ def load(
         AlreadyLoaded, LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         PackageError: its schema, a lens or a requirement does not fit.
         MigrationRefused: it does not take stable's document.
+        GroveError: what `meet` raises.
     """
     assert record.version is not None
     if record.version in state.versions:
@@ -101,8 +100,11 @@ def load(
     try:
         with kept_on_success(context, give_back) as worker:
             _check_measured(worker, limits)
-            description = introduce(context, state, worker, record, limits, deadline)
-            _check_requirements(description, others)
+            description = introduce(context, worker, record, limits, deadline)
+            if meet is not None:
+                with deadline.stopped():
+                    meet(description)
+            refuse_unmet(context.modules, description)
             _join(state, description)
             limit, kind = context.settings.max_entities, context.settings.memory
             store = Store.make(f"grove:{state.name}", description.schema, limit, kind)
@@ -134,22 +136,8 @@ def _enter(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
     settle_roles(context, state)
 
 
-class Deadline:
-    """A limit on several steps together, by the time that deadlines are held by."""
-
-    def __init__(self, waiting: Waiting, seconds: float) -> None:
-        self.seconds = seconds
-        self._waiting = waiting
-        self._end = waiting.now() + seconds
-
-    @property
-    def left(self) -> float:
-        """Seconds that are left, 0 at the least."""
-        return max(0.0, self._end - self._waiting.now())
-
-
 def introduce(
-    context: Context, state: ModuleState, worker: Worker, record: VersionRecord, limits: Limits, deadline: Deadline
+    context: Context, worker: Worker, record: VersionRecord, limits: Limits, deadline: Deadline
 ) -> Description:
     """Have a worker import a version and say what it is, and hold it to these limits from then on.
 
@@ -157,14 +145,26 @@ def introduce(
         LoadFailed, DeadlineExceeded, WorkerError, SchemaError: it did not.
     """
     assert record.version is not None
-    faults = context.fault_plan.at_load(state.name, record.version)
+    faults = context.fault_plan.at_load(record.module, record.version)
     for fault in faults:
         told = {"fault": fault.kind.value, "point": fault.point.value, "tick": None}
-        context.emit(EventKind.FAULT_INJECTED, state.name, record.version, **told)
+        context.emit(EventKind.FAULT_INJECTED, record.module, record.version, **told)
+    return _import(context, worker, record, limits, deadline, faults)
+
+
+def _import(
+    context: Context,
+    worker: Worker,
+    record: VersionRecord,
+    limits: Limits,
+    deadline: Deadline,
+    faults: tuple[Planned, ...] = (),
+) -> Description:
+    """Have a worker import a version and say what it is; `faults` strike it as it is loaded."""
     worker.send(
         Load(
             PROTOCOL,
-            state.name,
+            record.module,
             str(record.version),
             record.entry_point,
             record.path,
@@ -195,11 +195,12 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
             raise mistaken(state.name, loaded.version, checked.mistakes)
         loaded.newborn = checked.newborn
     document, giver = _document_for(state, loaded)
-    slots, descriptors = _columns_of(loaded)
-    try:
-        worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
-    finally:
-        close_all(descriptors[1:])
+    with put_off():  # nothing waits in here, and what is opened is closed
+        slots, descriptors = _columns_of(loaded)
+        try:
+            worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
+        finally:
+            close_all(descriptors[1:])
     ready = _answer(worker, deadline, loaded.limits, "initialised and warmed", Ready)
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
@@ -212,6 +213,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
     loaded.worker, loaded.failed = worker, None
     loaded.mapped = loaded.store if slots else None
     loaded.idle_asked = False
+    loaded.bases = standing_of(context.modules, loaded.description)
 
 
 def _columns_of(loaded: LoadedVersion) -> tuple[tuple[Slot, ...], list[int]]:
@@ -235,7 +237,7 @@ def restart(context: Context, state: ModuleState, loaded: LoadedVersion) -> None
             leave_memory(context, state, loaded)
 
     with kept_on_success(context, leave) as worker:
-        description = introduce(context, state, worker, loaded.description.record, loaded.limits, deadline)
+        description = introduce(context, worker, loaded.description.record, loaded.limits, deadline)
         if description.schema != loaded.schema:
             raise PackageError("its schema changed on disk since it was loaded")
         prepare(context, state, loaded, worker, deadline)
@@ -247,13 +249,22 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     Raises:
         GroveError: it cannot be imported, or its lenses do not fit.
     """
+    _join(state, learn(context, record))
+
+
+def learn(context: Context, record: VersionRecord) -> Description:
+    """Have a version introduce itself in a short-lived worker; nothing else knows of it, and no planned fault strikes.
+
+    Raises:
+        GroveError: it cannot be imported.
+    """
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     with kept_on_success(context, lambda _: None) as worker:
-        description = introduce(context, state, worker, record, context.settings.limits, deadline)
+        description = _import(context, worker, record, context.settings.limits, deadline)
         with put_off():
             worker.kill()
             worker.close()
-    _join(state, description)
+    return description
 
 
 @contextlib.contextmanager
@@ -332,19 +343,3 @@ def _document_for(state: ModuleState, loaded: LoadedVersion) -> tuple[bytes | No
         return loaded.document, loaded.version
     stable = state.versions.get(state.stable) if state.stable is not None else None
     return (None, loaded.version) if stable is None else (stable.document, stable.version)
-
-
-def _check_requirements(description: Description, others: dict[str, list[Version]] | None) -> None:
-    """Refuse a version whose requirements no loaded version meets."""
-    if others is None:
-        return
-    for text in description.introduced.requirements:
-        try:
-            requirement = Requirement(text)
-            wanted = specifiers(str(requirement.specifier))
-        except (ValueError, RecursionError):
-            raise DependencyError(f"its requirement {brief(text)} is not of the form 'module>=1,<2'") from None
-        versions = others.get(requirement.name, [])
-        if not any(wanted.contains(version, prereleases=True) for version in versions):
-            there = ", ".join(map(str, versions)) or "none"
-            raise DependencyError(f"it requires {brief(text)}; load that module first (loaded: {there})")

@@ -28,7 +28,8 @@ from grove_core.migration.graph import Accepting
 from grove_core.migration.plan import Endpoint, Function, Hop, Joint, LensFunction, MigratorFunction
 from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
-from grove_core.runtime.loading import Deadline, introduce
+from grove_core.runtime.deadline import Deadline
+from grove_core.runtime.loading import introduce
 from grove_core.runtime.state import ModuleState
 from grove_core.wire.messages import PROTOCOL, Given, Raised, RunMap, RunMigrator, Scratch, Side, Slot
 
@@ -131,7 +132,7 @@ class Mapper:
         """Have a worker import a version; it must be the one whose lenses are known."""
         known = self._state.descriptions[version]
         limits = self._state.limits.get(version, self._context.settings.limits)
-        found = introduce(self._context, self._state, worker, known.record, limits, deadline)
+        found = introduce(self._context, worker, known.record, limits, deadline)
         if found.introduced.lenses != known.introduced.lenses:
             raise PackageError("its lenses changed on disk since they were read; load it again")
 

@@ -22,6 +22,7 @@ from grove_core.migration.plan import refuse_irreversible
 from grove_core.migration.rows import Batch, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.context import Context
+from grove_core.runtime.dependencies import refuse_as_stable
 from grove_core.runtime.index import rows_of
 from grove_core.runtime.loading import restart
 from grove_core.runtime.moves import Moved, Newcomers, Transaction, extract, move, record
@@ -61,6 +62,7 @@ def go_back_to(
     refuse_limit(state, limit_ms)
     generation = _chosen(state, number, since)
     target = known(state, requirement)
+    refuse_as_stable(context.modules, state, target)
     plan = _Plan.of(state, generation, since)
     plan.refuse_without_a_way(target)
     decided = time.perf_counter()

@@ -16,6 +16,7 @@ from grove_core.base.records import Fault, MoveCause, RollbackReport, RollbackSt
 from grove_core.base.versions import Requirement, matching
 from grove_core.runtime.breaker import closed_by_hand
 from grove_core.runtime.context import Context
+from grove_core.runtime.dependencies import refuse_as_stable
 from grove_core.runtime.loading import load, restart
 from grove_core.runtime.moves import Moved, Transaction, move, record
 from grove_core.runtime.roles import quarantine, release, settle_roles
@@ -172,6 +173,7 @@ def go_back_by_hand(
     """
     refuse_limit(state, limit_ms)
     target = known(state, requirement)
+    refuse_as_stable(context.modules, state, target)
     sources = [loaded for loaded in state.ordered if loaded.version != target]
     recovered = go_back(context, state, sources, target, None, MoveCause.ROLLBACK, 0.0)
     assert recovered.report is not None

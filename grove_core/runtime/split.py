@@ -21,6 +21,7 @@ from grove_core.migration.rows import Batch, migrate
 from grove_core.parts.contracts import NEW, Population
 from grove_core.routing.shares import for_births, keys, with_pins
 from grove_core.runtime.context import Context
+from grove_core.runtime.dependencies import refuse_as_stable
 from grove_core.runtime.index import find, new_ids, refuse_alive
 from grove_core.runtime.moves import Moved, Newcomers, Transaction, move, record
 from grove_core.runtime.population import LivePopulation
@@ -68,6 +69,19 @@ def set_split(context: Context, state: ModuleState, given: Mapping[Requirement, 
         ms=round(report.ms, 3),
     )
     return report
+
+
+def split_if_taken(context: Context, state: ModuleState, given: Mapping[Requirement, float]) -> SplitReport:
+    """Share the entities out as `set_split` does, if what is in use of other modules takes what becomes stable.
+
+    Raises:
+        RequirementBroken: it does not; nothing moved.
+        GroveError: see `set_split`.
+    """
+    for version, weight in _weights(state, given)[0].items():
+        if weight == 1.0:
+            refuse_as_stable(context.modules, state, version)
+    return set_split(context, state, given)
 
 
 def spawn(
@@ -196,12 +210,14 @@ def migrate_all(
     """Move every entity of `source`, and its weight, to `target`; `way` leads there.
 
     Raises:
-        MigrationRefused, LensError, OutOfMemory: nothing moved.
+        MigrationRefused, RequirementBroken, LensError, OutOfMemory: nothing moved.
     """
     began, at = time.perf_counter(), context.clock.now()
     state.split_number += 1
     moved = Moved(source.version, way, source.count)
     weights = handed_over(state.weights, [source.version], target.version)
+    if abs(weights[target.version] - 1) < 1e-9:
+        refuse_as_stable(context.modules, state, target.version)
 
     def settle() -> None:
         drop(context, state, naming(state, source.version), f"migrate_state moved its entities to {target.version}")

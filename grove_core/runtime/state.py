@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from packaging.version import Version
 
@@ -64,6 +64,13 @@ class Description:
     introduced: Introduced
 
 
+class Standing(NamedTuple):
+    """What those that need a module came up with: which of its versions was stable, and which reload of that."""
+
+    stable: Version
+    renewals: int
+
+
 @dataclass
 class LoadedVersion:
     """A version that is loaded: its worker, its memory, its totals."""
@@ -101,6 +108,14 @@ class LoadedVersion:
     meter: Meter = field(default_factory=Meter)
     weighed: tuple[float, int | None] | None = None
     """When its memory was last measured for a comparison, by the clock, and what came of it."""
+    bases: dict[str, Standing] = field(default_factory=dict)
+    """The modules that it needs, as they were when its worker came up."""
+    replaced: Worker | None = None
+    """The worker that it had before it was reloaded, until that has ended; its own where it was not."""
+    renewals: int = 0
+    """How often it was reloaded because of its bases: what needs it is reloaded then too."""
+    unmet: frozenset[str] = frozenset()
+    """The requirements that were told of as met no more."""
 
     @property
     def schema(self) -> Schema:

@@ -1,4 +1,4 @@
-"""One tick: generations, orders, one poll, validation, commit, recovery, collection."""
+"""One tick: generations; level by level orders, one poll, validation, commit, recovery; collection."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from grove_core.runtime.asks import Ask, Problem, gather, send
 from grove_core.runtime.collect import collect
 from grove_core.runtime.commit import Effects, apply, count_observed, end_and_bear, validate
 from grove_core.runtime.context import Context
+from grove_core.runtime.dependencies import levels
 from grove_core.runtime.keeping import keep
 from grove_core.runtime.moves import settle
 from grove_core.runtime.pinning import keep as keep_pins
@@ -27,6 +28,9 @@ from grove_core.runtime.state import Condition, ModuleState
 
 def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
     """Advance every module by `dt` seconds. A fault of a version is handled here, and never raised.
+
+    Modules that others need go first: these are sent their orders once those have committed, or recovered. All modules
+    of a level work at once.
 
     To be called with signals put off: workers that were told to work must be waited for in any case. What else is
     raised within, such as a MemoryError, leaves no part of the tick.
@@ -44,15 +48,12 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     if context.settings.keep_generations:
         keep(context, running, number)
     clock.ended(Stage.CHECKPOINT)
-    asks, silent = _orders(running)
+    order = _running(states)
     before = [(one, one.document, one.restarts) for state in running for one in state.versions.values()]
-    recovery = Recovery(number, dt, asked=list(asks), before=before)
+    recovery = Recovery(number, dt, before=before)
     try:
-        for order in asks:
-            send(context, order, number, dt, catching_up=False)
-        gather(context, asks, silent)
-        clock.ended(Stage.WORK)
-        _commit(context, [*asks, *_broken(silent)], recovery)
+        for level in order:
+            _work(context, level, recovery, clock)
     except BaseException:
         take_back(context, running, recovery)
         raise
@@ -76,6 +77,8 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
         tuple(collected),
         clock.ms,
         tuple(_time(order, began) for order in recovery.asked if order.sent),
+        None,
+        tuple(tuple(state.name for state in level) for level in order),
     )
 
 
@@ -92,6 +95,12 @@ def _time(order: Ask, began: float) -> VersionTime:
     )
 
 
+def _running(states: Sequence[ModuleState]) -> list[list[ModuleState]]:
+    """Return the modules that are ticked, level by level."""
+    every = [[state for state in level if state.condition is Condition.RUNNING] for level in levels(states)]
+    return [level for level in every if level]
+
+
 class _Stages:
     """Takes the time of one stage after the other."""
 
@@ -100,10 +109,22 @@ class _Stages:
         self._began = time.perf_counter()
 
     def ended(self, stage: Stage) -> None:
-        """Note that a stage is over, and the next one begins."""
+        """Note that a stage is over, and the next one begins; one that comes several times is added up."""
         now = time.perf_counter()
-        self.ms[stage] = (now - self._began) * 1000
+        self.ms[stage] = self.ms.get(stage, 0.0) + (now - self._began) * 1000
         self._began = now
+
+
+def _work(context: Context, level: Sequence[ModuleState], recovery: Recovery, clock: _Stages) -> None:
+    """Have all modules of one level work at once, and commit what comes of it."""
+    asks, silent = _orders(level)
+    recovery.asked.extend(asks)
+    for order in asks:
+        send(context, order, recovery.number, recovery.dt, catching_up=False)
+    gather(context, asks, silent)
+    clock.ended(Stage.WORK)
+    _commit(context, [*asks, *_broken(silent)], recovery)
+    clock.ended(Stage.COMMIT)
 
 
 def checkpoint(states: Sequence[ModuleState], number: int) -> None:
@@ -148,6 +169,7 @@ def _commit(context: Context, orders: Sequence[Ask], recovery: Recovery) -> None
         recover(context, order, fault, ms, recovery)
     for order in recovery.left:
         join(context, order, recovery)
+    recovery.left.clear()  # what joined has had its tick, and a later level is of other modules
 
 
 def _carry_out(context: Context, recovery: Recovery) -> None:

@@ -13,14 +13,15 @@ from grove_core.base.showing import brief
 from grove_core.base.waiting import Waiting
 from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
+from grove_core.runtime.dependencies import why_relied_on
 from grove_core.runtime.moves import Transaction
 from grove_core.runtime.ruling import naming
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.wire.messages import AskIdle, Idle, Mapped, Shutdown
 
 
-def why_needed(state: ModuleState, loaded: LoadedVersion) -> str | None:
-    """Return the engine's own reason to keep a version, or None: entities, weight and rules keep one."""
+def why_needed(context: Context, state: ModuleState, loaded: LoadedVersion) -> str | None:
+    """Return the engine's own reason to keep a version, or None: entities, weight, rules and other modules keep one."""
     if loaded.count:
         return f"it has {loaded.count} entities; move them with set_traffic_split or migrate_state first"
     only = len(state.versions) == 1
@@ -29,7 +30,7 @@ def why_needed(state: ModuleState, loaded: LoadedVersion) -> str | None:
     if (rules := naming(state, loaded.version)) and not only:
         text = brief(rules[0].rule.text)
         return f"the rule {rules[0].number}, {text}, pins entities to it; lift it with unpin_rule first"
-    return None
+    return why_relied_on(context.modules, state, loaded)
 
 
 def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> UnloadReport:
@@ -38,7 +39,7 @@ def unload(context: Context, state: ModuleState, loaded: LoadedVersion) -> Unloa
     Raises:
         UnloadRefused: it is needed, it is stable, or it is not idle in time.
     """
-    if reason := why_needed(state, loaded):
+    if reason := why_needed(context, state, loaded):
         raise UnloadRefused(reason, module=state.name, version=loaded.version)
     if state.role(loaded.version) is Role.STABLE and len(state.versions) > 1:
         raise UnloadRefused(
@@ -142,11 +143,16 @@ def discard(context: Context, state: ModuleState, loaded: LoadedVersion) -> int:
 
 @put_off()
 def end_worker(loaded: LoadedVersion) -> bool:
-    """Kill the worker, if there is one; tell whether it is certainly gone."""
-    worker = loaded.worker
+    """Kill the worker, if there is one, and one that it replaced; tell whether both are certainly gone."""
+    worker, replaced = loaded.worker, loaded.replaced
+    gone = True
+    if replaced is not None and replaced is not worker:
+        gone = replaced.kill()
+        replaced.close()
+        loaded.replaced = None
     if worker is None:
-        return True
-    gone = worker.kill()
+        return gone
+    gone = worker.kill() and gone
     worker.close()
     # Last, since what is interrupted before is done again. A store that was given away would keep its views.
     loaded.worker = loaded.mapped = None

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -32,8 +33,8 @@ from grove_core.routing.quota import Quota
 from grove_core.runtime.asks import Ask, Problem
 from grove_core.runtime.commit import Effects, apply, count_observed, validate
 from grove_core.runtime.context import Context
+from grove_core.runtime.dependencies import refuse_unmet
 from grove_core.runtime.index import rows_of
-from grove_core.runtime.loading import _check_requirements
 from grove_core.runtime.moves import Newcomers, Transaction
 from grove_core.runtime.split import despawn, spawn
 from grove_core.runtime.state import Description, LoadedVersion, ModuleState
@@ -160,6 +161,17 @@ def extremes(dtype: np.dtype[Any]) -> Any:
     return np.array([0, np.iinfo(dtype).min, np.iinfo(dtype).max], dtype)
 
 
+@cache
+def base() -> ModuleState:
+    """A module that is loaded in two versions, and needs none."""
+    state = ModuleState("a", Quota())
+    for number in (V1, V2):
+        introduced = Introduced(PROTOCOL, (), (), (), True, False, False)
+        description = Description(VersionRecord("a", number, "a", "a:Main", "/"), BARE, introduced)
+        state.versions[number] = LoadedVersion(number, description, Store.make("a", BARE, MAX_ROWS), {}, 0.0)
+    return state
+
+
 WANTED = st.sampled_from(["a>=1", "a", "b[c]>2; x", "a @ http://b", "a>=" + "9" * 5000])
 
 
@@ -169,7 +181,7 @@ def test_any_requirements_are_met_or_refused(introduced: Introduced, texts: list
     given_ = Introduced(PROTOCOL, (), (), (*introduced.requirements, *texts), False, False, False)
     record = VersionRecord("game", V1, "game", "game:Main", "/")
     try:
-        _check_requirements(Description(record, BARE, given_), {"a": [V1, V2]})
+        refuse_unmet({"a": base()}, Description(record, BARE, given_))
     except DependencyError:
         return
 

@@ -128,6 +128,8 @@ def test_all_or_nothing(opened: Opened, name: str, how: Callable[[], None]) -> N
         every = places_of(lambda: case.call(engine, clock))
         places = [one for one in every if how is ctrl_c or one[0][0].startswith(ALLOCATE)]
         after = shown(engine)
+    if how is error:  # where a worker is ordered, sockets belong to nobody between two lines: only signals are put off
+        places = [one for one in places if not one[0][0].startswith("isolation")]
     with opened(case) as (engine, clock):
         waited = settled(engine)
         case.call(engine, clock)

@@ -65,16 +65,17 @@ class Belongings:
     """Finds what runs on behalf of this process, also once its parent has ended.
 
     An engine starts every process in a session of its own, which a fork stays in. Sessions are noted while their
-    leaders live.
+    leaders live. Those that there are already are somebody else's, and what comes of them is left out: another engine of
+    this process may have ordered a spare just now.
     """
 
     def __init__(self) -> None:
+        self._others = _led()
         self._sessions: set[int] = set()
 
     def note(self) -> None:
         """Note the sessions of the processes that this one started."""
-        own = os.getsid(0)
-        self._sessions |= {each.session for each in _running() if each.parent == os.getpid() and each.session != own}
+        self._sessions |= _led() - self._others
 
     def take(self) -> Holdings:
         """Return what is held now."""
@@ -84,7 +85,9 @@ class Belongings:
     def processes(self) -> dict[int, str]:
         """Return what runs: process id -> name."""
         return {
-            each.pid: each.name for each in _running() if each.session in self._sessions or each.parent == os.getpid()
+            each.pid: each.name
+            for each in _running()
+            if each.session not in self._others and (each.session in self._sessions or each.parent == os.getpid())
         }
 
     def left(self, before: Holdings) -> list[str]:
@@ -126,6 +129,12 @@ def _running() -> Iterator[_Process]:
         state, parent, _, session = rest.split()[:4]
         if state not in "ZX":
             yield _Process(int(entry.name), start.partition("(")[2], int(parent), int(session))
+
+
+def _led() -> set[int]:
+    """Return the sessions that children of this process lead, or live in."""
+    own = os.getsid(0)
+    return {each.session for each in _running() if each.parent == os.getpid() and each.session != own}
 
 
 def _descriptors() -> Counter[str]:

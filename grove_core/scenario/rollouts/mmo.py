@@ -156,7 +156,6 @@ class Mmo:
     def run(self) -> Outcome:
         """Play it. What the engine raises ends the run, and stands in the outcome."""
         seen, belongings = self._seen, Belongings()
-        belongings.settle()  # an engine before this one may have ordered a spare just now
         before, began = belongings.take(), time.monotonic()
         try:
             for version in Version2:

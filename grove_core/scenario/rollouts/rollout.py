@@ -108,7 +108,6 @@ class RolloutScenario:
     def run(self) -> Outcome:
         """Play it. What the engine raises ends the run, and stands in the outcome."""
         seen, clock, belongings = self._seen, ManualClock(), Belongings()
-        belongings.settle()  # an engine before this one may have ordered a spare just now
         before, began = belongings.take(), time.monotonic()
         try:
             with tempfile.TemporaryDirectory(prefix="rollout-") as folder:
