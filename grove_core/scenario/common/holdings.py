@@ -65,8 +65,8 @@ class Belongings:
     """Finds what runs on behalf of this process, also once its parent has ended.
 
     An engine starts every process in a session of its own, which a fork stays in. Sessions are noted while their
-    leaders live. Those that there are already are somebody else's, and what comes of them is left out: another engine of
-    this process may have ordered a spare just now.
+    leaders live. Those that there are already are somebody else's, and what comes of them is left out: another engine
+    of this process may have ordered a spare just now.
     """
 
     def __init__(self) -> None:
