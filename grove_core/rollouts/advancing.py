@@ -33,11 +33,12 @@ def advance(
         found: list[tuple[Member, ModuleState]] = []
         for member in rollout.members:
             state = there(member.module)
-            if state is None or _is_lost(state, member):
-                reason = _why_lost(member, report.faults)
-                course.end(rollout, RolloutAction.FAIL, reason, EventKind.ROLLOUT_FAILED)
-                return
-            _follow(course, rollout, state, member)
+            if state is None or not _stands(state, member):
+                if state is None or _is_lost(state, member):
+                    reason = _why_lost(member, report.faults)
+                    course.end(rollout, RolloutAction.FAIL, reason, EventKind.ROLLOUT_FAILED)
+                    return
+                _follow(course, rollout, state, member)
             found.append((member, state))
         if any(state.condition is not Condition.RUNNING for _, state in found):
             return  # nothing is ticked, so nothing can be told
@@ -47,6 +48,18 @@ def advance(
         if rollout.active and rollout.state is not RolloutState.PAUSED:
             rollout.go(RolloutAction.PAUSE, f"it could not go on: {error}")
             course.tell(rollout, EventKind.ROLLOUT_PAUSED)
+
+
+def _stands(state: ModuleState, member: Member) -> bool:
+    """Tell whether nothing has changed that a comparison rests on: the common case, to be told quickly."""
+    counting = member.counting
+    return (
+        counting is not None
+        and not state.quarantined
+        and state.stable in (member.stable, member.canary)
+        and state.versions.get(member.canary) is counting.canary
+        and state.versions.get(member.stable) is counting.stable
+    )
 
 
 def _is_lost(state: ModuleState, member: Member) -> bool:

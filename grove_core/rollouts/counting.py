@@ -86,9 +86,13 @@ class Counting:
             number: the tick that was just done.
             dt: its seconds.
         """
+        late = self._count_tick(number, dt * 1000 if self._terms.tick_ms is None else self._terms.tick_ms)
+        return (self._watch.failing and self._take()) or late
+
+    def _take(self) -> bool:
+        """Count entities: at once where one failed, as it matters who had not by then; else when somebody asks."""
         mine, theirs = self._watch.take(self.canary), self._watch.take(self.stable)
         failed = [self._count_firsts(name, mine[name], theirs[name]) for name in mine]
-        failed.append(self._count_tick(number, dt * 1000 if self._terms.tick_ms is None else self._terms.tick_ms))
         return any(failed)
 
     def is_due(self) -> bool:
@@ -134,6 +138,7 @@ class Counting:
 
     def comparison(self) -> Comparison:
         """Return what was counted so far, for the judges that are asked now."""
+        self._take()
         self._asked = self._context.clock.now()
         return Comparison(
             self._module,

@@ -54,9 +54,12 @@ class Watch:
         """What was pending before the tick that is on."""
         self._marked: list[tuple[int, NDArray[np.int64]]] = []
         """Who got which bit in this tick."""
+        self.failing = False
+        """Whether anybody failed for the first time since `take` was last called."""
 
     def take(self, loaded: LoadedVersion) -> dict[str, Firsts]:
         """Return what came since this was last asked of the version: `errors`, and each objective by its name."""
+        self.failing = False
         pending = self._pending.pop(loaded.version, {})
         return {name: pending.get(name, NOBODY) for name in self._bits}
 
@@ -118,6 +121,7 @@ class Watch:
         self._used |= bit
         self._marked.append((bit, loaded.table[ID][new]))
         flags[new] |= np.uint8(bit)
+        self.failing = self.failing or len(new) > 0
         return len(new)
 
     def _failed(self, loaded: LoadedVersion, bit: int, start: int, stop: int) -> int:
