@@ -8,10 +8,7 @@ from packaging.version import Version
 
 from grove_core.author.schema import Columns, as_ids
 from grove_core.base.errors import InvalidColumns
-from grove_core.base.records import (
-    Explanation,
-    PinRule,
-)
+from grove_core.base.records import Explanation, PinRule
 from grove_core.base.versions import Requirement
 from grove_core.engine.core import Core
 from grove_core.runtime import pinning, queries, ruling, split
@@ -105,7 +102,7 @@ class EntityCalls(Core):
         """
         with self._turns.take("pin"):
             state = self._ready(module)
-            return split.pin(self._context, state, _ids(module, ids), state.resolve(version))
+            return pinning.pin(self._context, state, _ids(module, ids), state.resolve(version))
 
     def unpin(self, module: str, ids: ArrayLike) -> None:
         """Let entities move again that are pinned by their ids, from the next split on.
@@ -114,7 +111,7 @@ class EntityCalls(Core):
             UnknownEntity, InvalidInput: nothing changed.
         """
         with self._turns.take("unpin"):
-            split.unpin(self._state(module), _ids(module, ids))
+            pinning.unpin(self._state(module), _ids(module, ids))
 
     def pin_where(self, module: str, rule: str, version: Requirement) -> PinRule:
         """Fix to a loaded version every entity that a rule is true of, now and as entities change.

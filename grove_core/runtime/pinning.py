@@ -1,4 +1,4 @@
-"""Pins by rule: set, lifted, and kept true as entities change."""
+"""Pins by id and by rule: set, lifted, and those by rule kept true as entities change."""
 
 from __future__ import annotations
 
@@ -15,15 +15,59 @@ from grove_core.base.records import MoveCause, PinRule
 from grove_core.base.showing import brief
 from grove_core.rules.rule import Rule
 from grove_core.runtime.context import Context
-from grove_core.runtime.index import rows_of
+from grove_core.runtime.index import find, rows_of
 from grove_core.runtime.moves import Moved, Transaction, move, record, settle
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.ruling import Marks, drop, holds, refuse_unread, told
 from grove_core.runtime.state import LiveRule, LoadedVersion, ModuleState, nothing_more
-from grove_core.runtime.store import BY_ID, PINNED
+from grove_core.runtime.store import BY_ID, FREE, PINNED
 
 MOST_RULES = 64
 """How many rules a module may have: each is held against every entity after every tick."""
+
+
+def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: LoadedVersion) -> int:
+    """Fix entities to a version, moving those that are elsewhere; return how many moved.
+
+    Raises:
+        UnknownEntity, DuplicateEntity, NoLensPath, OutOfMemory: nothing changed.
+    """
+    began, at = time.perf_counter(), context.clock.now()
+    state.split_number += 1
+    here: NDArray[np.int64] = np.empty(0, np.int64)
+    moved: list[Moved] = []
+
+    def settle() -> None:
+        target.table[PINNED][here] = BY_ID
+        record(state, moved, MoveCause.PIN, at, began)
+        settle_roles(context, state)
+
+    with Transaction(state) as transaction:
+        for loaded, _, rows in find(state, ids):
+            if loaded is target:
+                here = rows
+            else:
+                _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=BY_ID)
+                moved.append(Moved(loaded.version, hops, len(rows)))
+        transaction.then = settle
+    return sum(each.entities for each in moved)
+
+
+def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
+    """Let entities move again that are pinned by their ids; they stay where they are until the next split.
+
+    Raises:
+        UnknownEntity, DuplicateEntity: nothing changed.
+    """
+    places = list(find(state, ids))
+
+    def settle() -> None:
+        for loaded, _, rows in places:
+            pinned = loaded.table[PINNED]
+            pinned[rows[pinned[rows] == BY_ID]] = FREE
+
+    with Transaction(state) as transaction:
+        transaction.then = settle
 
 
 def pin_where(context: Context, state: ModuleState, text: str, target: LoadedVersion) -> PinRule:

@@ -1,4 +1,4 @@
-"""Splits, births, pins: which entity belongs to which version."""
+"""Splits, births, deaths: which entity belongs to which version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from grove_core.runtime.population import LivePopulation
 from grove_core.runtime.roles import entrust, settle_roles
 from grove_core.runtime.ruling import Marks, drop, marks_of_newborn, naming
 from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import BY_ID, FREE, PINNED
+from grove_core.runtime.store import FREE
 
 TOLERANCE = 0.01
 """How far the sum of weights may be from 1 to be normalised."""
@@ -158,50 +158,6 @@ def despawn(state: ModuleState, ids: NDArray[np.int64]) -> None:
     with Transaction(state) as transaction:
         for loaded, _, rows in find(state, ids):
             transaction.take_out(loaded, rows)
-
-
-def pin(context: Context, state: ModuleState, ids: NDArray[np.int64], target: LoadedVersion) -> int:
-    """Fix entities to a version, moving those that are elsewhere; return how many moved.
-
-    Raises:
-        UnknownEntity, DuplicateEntity, NoLensPath, OutOfMemory: nothing changed.
-    """
-    began, at = time.perf_counter(), context.clock.now()
-    state.split_number += 1
-    here: NDArray[np.int64] = np.empty(0, np.int64)
-    moved: list[Moved] = []
-
-    def settle() -> None:
-        target.table[PINNED][here] = BY_ID
-        record(state, moved, MoveCause.PIN, at, began)
-        settle_roles(context, state)
-
-    with Transaction(state) as transaction:
-        for loaded, _, rows in find(state, ids):
-            if loaded is target:
-                here = rows
-            else:
-                _, hops = move(transaction, state, loaded, np.sort(rows), target, pinned=BY_ID)
-                moved.append(Moved(loaded.version, hops, len(rows)))
-        transaction.then = settle
-    return sum(each.entities for each in moved)
-
-
-def unpin(state: ModuleState, ids: NDArray[np.int64]) -> None:
-    """Let entities move again that are pinned by their ids; they stay where they are until the next split.
-
-    Raises:
-        UnknownEntity, DuplicateEntity: nothing changed.
-    """
-    places = list(find(state, ids))
-
-    def settle() -> None:
-        for loaded, _, rows in places:
-            pinned = loaded.table[PINNED]
-            pinned[rows[pinned[rows] == BY_ID]] = FREE
-
-    with Transaction(state) as transaction:
-        transaction.then = settle
 
 
 def migrate_all(
