@@ -23,7 +23,7 @@ from grove_core.parts.settings import Settings
 from grove_core.scenario.common.command import conclude, progress, quiet
 from grove_core.scenario.common.footprint import without_what_was_there
 from grove_core.scenario.common.holdings import Belongings
-from grove_core.scenario.rollouts.brought import TWO, Brought
+from grove_core.scenario.rollouts.brought import TWO, both_of
 from grove_core.scenario.rollouts.mmo_outcome import outcome
 from grove_core.scenario.rollouts.players import MODULE, Players
 
@@ -161,7 +161,7 @@ class Mmo:
             for version in Version2:
                 clock = ManualClock()
                 with (
-                    DebugEngine(self._settings, clock=clock, plugins=[Brought(MODULE), *self._plugins]) as engine,
+                    DebugEngine(self._settings, clock=clock, plugins=[both_of(MODULE), *self._plugins]) as engine,
                     without_what_was_there(),
                 ):
                     belongings.note()

@@ -22,7 +22,7 @@ from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Choice, Settings
 from grove_core.scenario.common.command import conclude, progress, quiet
 from grove_core.scenario.common.holdings import Belongings
-from grove_core.scenario.rollouts.brought import Brought
+from grove_core.scenario.rollouts.brought import both_of
 from grove_core.scenario.rollouts.decisions import Decision, written
 from grove_core.scenario.rollouts.plays import COARSE, Case, Kind, Play, PlaySeen, Watcher
 from grove_core.scenario.rollouts.rollout_outcome import outcome
@@ -126,7 +126,7 @@ class RolloutScenario:
         """Return the engine, which also writes its events to a file."""
         sinks = (*self._settings.sinks, Choice("jsonl", {"path": str(log), "max_bytes": 0}))
         settings = msgspec.structs.replace(self._settings, sinks=sinks)
-        return DebugEngine(settings, clock=clock, plugins=[Brought(MODULE), *self._plugins])
+        return DebugEngine(settings, clock=clock, plugins=[both_of(MODULE), *self._plugins])
 
     def _play(self, engine: DebugEngine, clock: ManualClock) -> None:
         for case, seed in self._cases():

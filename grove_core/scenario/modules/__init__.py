@@ -1,0 +1,1 @@
+"""Scenarios of several modules, their config, their dependencies, their limits, their code."""
