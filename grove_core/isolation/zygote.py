@@ -17,7 +17,7 @@ from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import KILL_SECONDS, ProcessWorker
 from grove_core.isolation.interpreter import signature, start_interpreter
 from grove_core.wire.channel import Channel, close_all, pair
-from grove_core.wire.messages import Exited, Fork, Forked, FromZygote, Hurry
+from grove_core.wire.zygote_messages import Exited, Fork, Forked, FromZygote, Hurry
 
 START_SECONDS = 30.0
 FORK_SECONDS = 5.0

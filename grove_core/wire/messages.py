@@ -15,6 +15,7 @@ from grove_core.base.limits import Limit, Limits
 from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig
 from grove_core.wire.faults import Planned
 from grove_core.wire.message import Message as Message
+from grove_core.wire.message import Overflow as Overflow
 
 PROTOCOL = 1
 
@@ -281,41 +282,6 @@ def answers_idle(answer: object) -> bool:
     return isinstance(answer, Idle) or (isinstance(answer, Raised) and answer.where == "askidle")
 
 
-class Overflow(Message, frozen=True):
-    """A message that is too large for a packet: it lies in the sealed memory whose descriptor comes last."""
-
-    size: int
-
-
-class Fork(Message, frozen=True):
-    """To a zygote: fork a worker. Its end of the socket and its output come as descriptors."""
-
-    order: int
-    """Comes back with `Forked`, so that nobody is taken for another one."""
-    after: float = 0.0
-    """Seconds that the fork may wait: it would compete with what the engine and its workers do just now."""
-
-
-class Hurry(Message, frozen=True):
-    """To a zygote: fork what still waits, now."""
-
-
-class Forked(Message, frozen=True):
-    """From a zygote: the worker's process id; its pidfd comes along. First of all, with 0: the zygote is up."""
-
-    pid: int
-    order: int
-
-
-class Exited(Message, frozen=True):
-    """From a zygote: a worker ended, with this wait status."""
-
-    pid: int
-    status: int
-
-
-ToZygote = Fork | Hurry | Overflow
-FromZygote = Forked | Exited | Overflow
 ToWorker = (
     Load
     | Prepare

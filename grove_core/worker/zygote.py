@@ -22,7 +22,8 @@ import numpy.ma  # noqa: F401  np.unique imports it at its first call, which tak
 
 from grove_core.base.errors import PeerDied, ProtocolError
 from grove_core.wire.channel import Channel, close_all
-from grove_core.wire.messages import Exited, Fork, Forked, Hurry, ToWorker, ToZygote
+from grove_core.wire.messages import ToWorker
+from grove_core.wire.zygote_messages import Exited, Fork, Forked, Hurry, ToZygote
 from grove_core.worker import main as worker
 from grove_core.worker.limits import hang_by, print_at_once, tell_at_end
 from grove_core.worker.orphans import Children

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
 from grove_core.base.ways import WireKind
 from grove_core.wire.channel import DESCRIPTORS, LARGEST, Channel, close_all, pair
-from grove_core.wire.messages import FromZygote, Idle, Overflow, Raised, ToEngine, ToWorker, ToZygote
+from grove_core.wire.messages import Idle, Overflow, Raised, ToEngine, ToWorker
 from grove_core.wire.overflow import sealed, unlinked
 from grove_core.wire.stream import HEADER
+from grove_core.wire.zygote_messages import FromZygote, ToZygote
 
 from .budget import budget
 from .drawn import HEADERS, LENGTHS, messages, mutated, packed

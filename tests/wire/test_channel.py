@@ -28,14 +28,9 @@ from grove_core.wire.messages import (
     PROTOCOL,
     AskIdle,
     AskWorld,
-    Exited,
     Failed,
-    Fork,
-    Forked,
-    FromZygote,
     Given,
     Hide,
-    Hurry,
     Idle,
     Inject,
     Injected,
@@ -63,10 +58,10 @@ from grove_core.wire.messages import (
     Ticked,
     ToEngine,
     ToWorker,
-    ToZygote,
 )
 from grove_core.wire.overflow import sealed, unlinked
 from grove_core.wire.stream import FRAME, HEADER
+from grove_core.wire.zygote_messages import Exited, Fork, Forked, FromZygote, Hurry, ToZygote
 
 Any_ = ToWorker | ToEngine | ToZygote | FromZygote
 """Whatever may cross at all."""

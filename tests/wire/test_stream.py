@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
 from grove_core.base.ways import WireKind
 from grove_core.wire.channel import DESCRIPTORS, Channel, close_all, pair
-from grove_core.wire.messages import Fork, Idle, Overflow, Raised, ToEngine, ToZygote
+from grove_core.wire.messages import Idle, Overflow, Raised, ToEngine
 from grove_core.wire.overflow import unlinked
 from grove_core.wire.stream import FRAME, HEADER
+from grove_core.wire.zygote_messages import Fork, ToZygote
 
 Any_ = ToEngine | ToZygote
 SMALL_BUFFER = 4096
