@@ -12,6 +12,7 @@ from grove_core.author.entities import Entities
 from grove_core.author.lens import Add, Cast, Drop, Lens, Map, Recode, Rename, Scale
 from grove_core.author.module import Module
 from grove_core.author.schema import Column, Schema
+from grove_core.author.services import Needs, service
 from grove_core.author.world import World
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ __all__ = [
     "Map",
     "Module",
     "MultiVersionEngine",
+    "Needs",
     "Objective",
     "Plan",
     "Recode",
@@ -70,6 +72,7 @@ __all__ = [
     "Wait",
     "Weigh",
     "World",
+    "service",
 ]
 
 

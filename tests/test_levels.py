@@ -34,11 +34,13 @@ AUTHORS_NAMES = {
     "Lens",
     "Map",
     "Module",
+    "Needs",
     "Recode",
     "Rename",
     "Scale",
     "Schema",
     "World",
+    "service",
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from grove_core.author.entities import Entities
 from grove_core.author.lens import Lens
-from grove_core.author.schema import Schema
+from grove_core.author.schema import Array, Schema
+from grove_core.author.services import Base
 from grove_core.author.world import World
 
 Document = Any
@@ -45,7 +46,11 @@ class Module:
     catching_up: bool = False
     """True while recovered rows redo a tick."""
 
+    unknown: Array
+    """In a service for entities: for each whether the module does not have it; of shape (n,), set before each."""
+
     _version: str = ""
+    _bases: Mapping[str, Base] = {}
     _document_changed: bool = False
 
     def initialize(self, config: Any) -> None:
@@ -109,7 +114,10 @@ class Module:
         return True
 
     def get_dependencies(self) -> Sequence[str]:
-        """Name the modules this one needs, as PEP 508 requirements on module names. Default: none."""
+        """Name the modules this one needs, as PEP 508 requirements on module names. Default: none.
+
+        `Needs` says the same of one module, and gives a handle by which its services are called.
+        """
         return ()
 
     def get_version(self) -> str:

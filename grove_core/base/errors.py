@@ -42,6 +42,7 @@ GroveError
 ├── WorkerError
 │   ├── LoadFailed               a version raised while it was loaded
 │   ├── DeadlineExceeded
+│   ├── ServiceFailed            nobody answered a call of a service
 │   ├── PeerDied                 the other end of the wire is gone
 │   └── ProtocolError            the other end sent what it may not
 └── PluginError
@@ -240,6 +241,10 @@ class LoadFailed(WorkerError):
 
 class DeadlineExceeded(WorkerError):
     """A worker did not answer in time."""
+
+
+class ServiceFailed(WorkerError):
+    """Nobody answered a call of a service: its module is paused, or failed at it and could not recover."""
 
 
 class PeerDied(WorkerError):

@@ -47,6 +47,19 @@ class Dependency:
     """The loaded versions of it that fit, lowest first."""
 
 
+@dataclass(frozen=True)
+class ServiceOffered:
+    """A service of a loaded version."""
+
+    module: str
+    version: Version
+    name: str
+    signature: str
+    """As its author wrote it, without `self`."""
+    per_entity: bool
+    """Whether it answers for each of the entities that it is asked about; else it is asked of stable."""
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _fits(need: Need, version: Version) -> bool:
     return need.wanted.contains(version, prereleases=True)

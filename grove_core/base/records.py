@@ -349,3 +349,7 @@ class VersionMetrics:
     """Ticks that were lost to a fault."""
     durations: Mapping[int, int] = field(default_factory=dict)
     """How long its committed ticks took, in ms: bucket of `Histogram` -> count; `Histogram.of_buckets` reads it."""
+    service_calls: int = 0
+    """Calls of its services that it answered."""
+    avg_service_ms: float | None = None
+    """How long it took for one of them."""

@@ -11,7 +11,7 @@ from grove_core.base.compared import VersionsCompared
 from grove_core.base.events import EventKind
 from grove_core.base.health import BreakerStatus
 from grove_core.base.limits import Limits
-from grove_core.base.needs import Dependency
+from grove_core.base.needs import Dependency, ServiceOffered
 from grove_core.base.records import (
     LoadReport,
     UnloadReport,
@@ -20,7 +20,7 @@ from grove_core.base.records import (
 from grove_core.base.versions import Requirement, matching
 from grove_core.engine.core import Core
 from grove_core.runtime import queries, unloading
-from grove_core.runtime.dependencies import dependencies
+from grove_core.runtime.dependencies import dependencies, services
 from grove_core.runtime.state import Condition
 
 
@@ -77,6 +77,16 @@ class VersionCalls(Core):
         with self._turns.take("dependencies"):
             names = sorted(self._states) if module is None else [self._state(module).name]
             return dependencies(self._states, names)
+
+    def services(self, module: str | None = None) -> list[ServiceOffered]:
+        """Return what the loaded versions of a module answer to those that need it; None: of every module.
+
+        Raises:
+            UnknownModule: no version of it is loaded.
+        """
+        with self._turns.take("services"):
+            names = sorted(self._states) if module is None else [self._state(module).name]
+            return services(self._states, names)
 
     def enable_auto_gc(self, module: str, unused_threshold_seconds: float = 60.0) -> None:
         """Unload versions by themselves once they have been unused for so long, by the clock.

@@ -23,6 +23,7 @@ LARGEST = 16 * 1024
 """The largest settings file, in bytes. What tomllib needs for a name of many parts, a.b.c, grows with their square."""
 MOST: Mapping[str, int] = {
     "tick_deadline_ms": 10**9,
+    "service_deadline_ms": 10**9,
     "load_deadline_seconds": 10**6,
     "idle_deadline_seconds": 10**6,
     "max_entities": 1 << 40,
@@ -52,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What columns lie in: `memfd`, or `file` where the system has none."""
     tick_deadline_ms: float = 250.0
     """How long one version may take for one tick."""
+    service_deadline_ms: float = 100.0
+    """How long one version may take to answer a call of a service."""
     load_deadline_seconds: float = 10.0
     """How long a version may take from the order to load until it is ready."""
     idle_deadline_seconds: float = 1.0

@@ -25,6 +25,7 @@ from grove_core.parts.running import Worker
 from grove_core.runtime.state import Adoption, LoadedVersion
 from grove_core.runtime.store import ENGINE_COLUMNS, CarriedNames, Store
 from grove_core.wire.messages import Mapped, Remap, answers_idle
+from grove_core.wire.service_messages import Served
 
 RELEASE_SECONDS = 0.25
 """How long a worker may take to let go of its columns; one that does not is ended."""
@@ -148,9 +149,10 @@ def has_let_go(loaded: LoadedVersion, waiting: Waiting) -> bool:
             answer = worker.receive(left)
             if isinstance(answer, Mapped):
                 return True
-            if not (loaded.idle_asked and answers_idle(answer)):  # a late answer to that question may lie before it
+            if loaded.idle_asked and answers_idle(answer):  # a late answer to that question may lie before it
+                loaded.idle_asked = False
+            elif not isinstance(answer, Served):
                 break
-            loaded.idle_asked = False
     return worker.kill()
 
 

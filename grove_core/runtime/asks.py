@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from grove_core.base.errors import PeerDied, WorkerError
@@ -18,6 +18,7 @@ from grove_core.runtime.context import Context
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.runtime.world import show
 from grove_core.wire.messages import AskWorld, Mapped, Raised, Tick, Ticked, answers_idle
+from grove_core.wire.service_messages import CallService, Served, Unanswered
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
@@ -118,19 +119,28 @@ def send(context: Context, order: Ask, number: int, dt: float, *, catching_up: b
         order.order = order.loaded.orders
         worker.send(Tick(number, dt, order.start, order.stop, catching_up, document, order.order))
         order.loaded.document_ahead = False
-    except PeerDied:
-        order.problem = _death(order.loaded)
     except WorkerError as error:
-        order.problem = Problem(FaultKind.WRONG_REPLY, error.message)
+        order.problem = problem_of(order.loaded, error)
 
 
-def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) -> None:
+Answers = Callable[[Ask, CallService], None]
+"""Answers a version that calls a service while it processes an order; raises what `Worker.send` does."""
+
+
+def unanswered(order: Ask, call: CallService) -> None:
+    """Answer a call of a service where nobody is asked any more."""
+    assert order.loaded.worker is not None
+    order.loaded.worker.send(Unanswered("the tick that it was called in is given up"))
+
+
+def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = (), answers: Answers = unanswered) -> None:
     """Wait for every answer, death or deadline; one poll for all of them.
 
     Args:
         context: what to wait with, and where output goes.
         asks: the orders that were sent.
         silent: orders over no rows, which were not sent: their workers are only watched for their death.
+        answers: answers the services that are called; what that takes is added to everybody's deadline.
     """
     waiting = context.waiting
     poll, watched = _watch(waiting.poll(), (*asks, *silent))
@@ -138,7 +148,9 @@ def gather(context: Context, asks: Sequence[Ask], silent: Iterable[Ask] = ()) ->
         now, waited_for = waiting.now(), [order for order in asks if order.open]
         left = max(0.0, min((order.deadline for order in waited_for), default=now) - now)
         for descriptor, _ in poll.poll(left * 1000):
-            _serve(context, watched[descriptor], descriptor, poll)
+            call = _serve(context, watched[descriptor], descriptor, poll)
+            if call is not None:
+                _answer(context, watched[descriptor], call, answers, waited_for)
         for order in waited_for:
             if order.open and order.deadline <= now:  # what was there by then has been served
                 order.problem = _too_late(order)
@@ -190,33 +202,47 @@ def _watch(poll: Poll, orders: Iterable[Ask]) -> tuple[Poll, dict[int, Ask]]:
     return poll, watched
 
 
-def _serve(context: Context, order: Ask, descriptor: int, poll: Poll) -> None:
-    """Take what one descriptor has: output, an answer, or the news that the worker is gone."""
+def _serve(context: Context, order: Ask, descriptor: int, poll: Poll) -> CallService | None:
+    """Take what one descriptor has: output, an answer, the news that the worker is gone, or a call, to be answered."""
     worker = order.loaded.worker
     if worker is None:
-        return
+        return None
     if descriptor == worker.output:
         more = read_output(context, order.state, order.loaded)
         if order.awaited and (over := _over_output(order)):
             order.note(over)
         if not (more and order.awaited):  # one that prints on is stopped by its full pipe until its next tick
             poll.unregister(descriptor)
-        return
+        return None
     try:
         answer = worker.receive_now()
+        if isinstance(answer, CallService) and order.awaited:
+            return answer
         if answer is not None:
             _take(context, order, answer)
-            return
-    except PeerDied:
-        problem = _death(order.loaded)
+            return None
     except WorkerError as error:
-        problem = Problem(FaultKind.WRONG_REPLY, error.message)
+        problem = problem_of(order.loaded, error)
     else:
         if descriptor != worker.pidfd:
-            return
+            return None
         problem = _death(order.loaded)
     poll.unregister(descriptor)
     order.note(problem)
+    return None
+
+
+def _answer(context: Context, order: Ask, call: CallService, answers: Answers, waited_for: Iterable[Ask]) -> None:
+    """Have a call answered; nobody's deadline comes any nearer meanwhile."""
+    began = context.waiting.now()
+    try:
+        answers(order, call)
+    except WorkerError as error:
+        order.note(problem_of(order.loaded, error))
+    finally:
+        took = context.waiting.now() - began
+        for other in waited_for:
+            other.deadline += took
 
 
 def _take(context: Context, order: Ask, answer: object) -> None:
@@ -227,7 +253,7 @@ def _take(context: Context, order: Ask, answer: object) -> None:
     """
     if order.loaded.idle_asked and answers_idle(answer):
         order.loaded.idle_asked = False
-    elif isinstance(answer, Mapped) or order.problem is not None:  # what was wrong first is what was wrong
+    elif isinstance(answer, Mapped | Served) or order.problem is not None:  # what was wrong first is what was wrong
         return
     elif order.reply is not None:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
@@ -252,6 +278,11 @@ def _raised(order: Ask, answer: Raised) -> Problem:
         return Problem(FaultKind.RAISE, text, answer.traceback)
     over = f"it went over {order.loaded.limits.told(answer.limit)}: {text}"
     return Problem(REACHED[answer.limit], over, answer.traceback)
+
+
+def problem_of(loaded: LoadedVersion, error: WorkerError) -> Problem:
+    """Return what a version did wrong whose worker could not be spoken with."""
+    return _death(loaded) if isinstance(error, PeerDied) else Problem(FaultKind.WRONG_REPLY, error.message)
 
 
 def _death(loaded: LoadedVersion) -> Problem:

@@ -34,6 +34,7 @@ from grove_core.wire.messages import (
     Raised,
     answers_idle,
 )
+from grove_core.wire.service_messages import Served
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -268,7 +269,7 @@ def _receive(deadline: Deadline, loaded: LoadedVersion) -> object:
         answer: object = loaded.worker.receive(left)
         if loaded.idle_asked and answers_idle(answer):
             loaded.idle_asked = False
-        elif not isinstance(answer, Mapped):
+        elif not isinstance(answer, Mapped | Served):
             return answer
         elif not left:  # who says ever more is mute
             raise DeadlineExceeded("no answer")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from packaging.version import Version
 
 from grove_core.base.errors import DependencyError, RequirementBroken
-from grove_core.base.needs import Dependency, Need, read_need
+from grove_core.base.needs import Dependency, Need, ServiceOffered, read_need
 from grove_core.base.showing import brief
 from grove_core.runtime.state import Description, LoadedVersion, ModuleState, Standing
 
@@ -164,4 +164,14 @@ def dependencies(modules: Mapping[str, ModuleState], names: Sequence[str]) -> li
         for name in names
         for loaded in modules[name].ordered
         for need in needs_of(loaded.description)
+    ]
+
+
+def services(modules: Mapping[str, ModuleState], names: Sequence[str]) -> list[ServiceOffered]:
+    """Return what the loaded versions of these modules answer to those that need them."""
+    return [
+        ServiceOffered(name, loaded.version, each.name, each.signature, each.per_entity)
+        for name in names
+        for loaded in modules[name].ordered
+        for each in loaded.description.introduced.services
     ]

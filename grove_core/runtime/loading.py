@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from packaging.version import Version
 
@@ -12,9 +12,7 @@ from grove_core.author.schema import Schema
 from grove_core.base.configs import mistaken
 from grove_core.base.errors import (
     AlreadyLoaded,
-    DeadlineExceeded,
     GroveError,
-    LoadFailed,
     MigrationRefused,
     PackageError,
     ProtocolError,
@@ -26,10 +24,12 @@ from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.running import Worker
+from grove_core.runtime.awaiting import await_answer
 from grove_core.runtime.context import Context
 from grove_core.runtime.deadline import Deadline
 from grove_core.runtime.dependencies import refuse_unmet, standing_of
 from grove_core.runtime.roles import settle_roles
+from grove_core.runtime.services import answer, fail_between_ticks, offers
 from grove_core.runtime.state import (
     Description,
     LoadedVersion,
@@ -46,12 +46,10 @@ from grove_core.wire.messages import (
     Introduced,
     Load,
     Prepare,
-    Raised,
     Ready,
     Slot,
 )
-
-Answer = TypeVar("Answer")
+from grove_core.wire.service_messages import CallService
 
 
 def load(
@@ -174,10 +172,10 @@ def _import(
             fenced=context.fenced,
         )
     )
-    answer = _answer(worker, deadline, limits, "imported", Introduced)
-    if answer.protocol != PROTOCOL:
-        raise ProtocolError(f"it speaks protocol {answer.protocol}, the engine {PROTOCOL}: two versions of grove-core")
-    return Description(record, Schema.of(answer.specs), answer)
+    said = await_answer(worker, deadline, limits, "imported", Introduced)
+    if said.protocol != PROTOCOL:
+        raise ProtocolError(f"it speaks protocol {said.protocol}, the engine {PROTOCOL}: two versions of grove-core")
+    return Description(record, Schema.of(said.specs), said)
 
 
 def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker: Worker, deadline: Deadline) -> None:
@@ -190,18 +188,23 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
     """
     if loaded.description.introduced.checks_config:
         worker.send(CheckConfig(loaded.config))
-        checked = _answer(worker, deadline, loaded.limits, "asked about its config", ConfigChecked)
+        checked = await_answer(worker, deadline, loaded.limits, "asked about its config", ConfigChecked)
         if checked.mistakes:
             raise mistaken(state.name, loaded.version, checked.mistakes)
         loaded.newborn = checked.newborn
     document, giver = _document_for(state, loaded)
+    bases = offers(context, loaded.description)
     with put_off():  # nothing waits in here, and what is opened is closed
         slots, descriptors = _columns_of(loaded)
         try:
-            worker.send(Prepare(slots, loaded.config, document, str(giver)), descriptors)
+            worker.send(Prepare(slots, loaded.config, document, str(giver), bases), descriptors)
         finally:
             close_all(descriptors[1:])
-    ready = _answer(worker, deadline, loaded.limits, "initialised and warmed", Ready)
+
+    def called(call: CallService) -> None:
+        answer(context, loaded.description, worker, call, fail_between_ticks(context))
+
+    ready = await_answer(worker, deadline, loaded.limits, "initialised and warmed", Ready, called)
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
             raise MigrationRefused(
@@ -295,24 +298,6 @@ def _check_measured(worker: Worker, limits: Limits) -> None:
         raise WorkerError(
             f"{limits.told(Limit.CPU)} cannot be held: this isolation does not measure the CPU time of its workers"
         )
-
-
-def _answer(worker: Worker, deadline: Deadline, limits: Limits, stage: str, kind: type[Answer]) -> Answer:
-    """Wait for the answer to an order."""
-    try:
-        answer = worker.receive(deadline.left)
-    except DeadlineExceeded:
-        raise DeadlineExceeded(
-            f"it was not {stage} within {deadline.seconds:g} s (load_deadline_seconds); it was ended"
-        ) from None
-    if isinstance(answer, Raised) and answer.limit is not None:
-        over = f"it went over {limits.told(answer.limit)} while it was {stage}"
-        raise LoadFailed(f"{over}: {answer.error}\n{answer.traceback}".rstrip())
-    if isinstance(answer, Raised):
-        raise LoadFailed(f"it raised while it was {stage}: {answer.error}\n{answer.traceback}".rstrip())
-    if not isinstance(answer, kind):
-        raise ProtocolError(f"it answered {type(answer).__name__} where {kind.__name__} was due")
-    return answer
 
 
 def _join(state: ModuleState, description: Description) -> None:

@@ -84,6 +84,10 @@ class Meter:
         """How long its committed ticks took, in ms."""
         self.observed: dict[str, Tally] = {}
         """What was observed of its entities, by name."""
+        self.services = 0
+        """How many calls of services it answered."""
+        self.services_ms = 0.0
+        """How long these took in all."""
         self.latest: Latest | None = None
         """None before the first."""
         self._total_ms = 0.0
@@ -126,6 +130,11 @@ class Meter:
             self.lost += 1
             self._came_to(tick, None, entities)
             self._note(entities, entities)
+
+    def serve(self, ms: float) -> None:
+        """Count a call of a service that was answered."""
+        self.services += 1
+        self.services_ms += ms
 
     def observe(self, name: str, values: NDArray[np.float64]) -> None:
         """Count observed values: finite, of shape (n,)."""

@@ -73,4 +73,6 @@ def metrics(context: Context, state: ModuleState, loaded: LoadedVersion) -> Vers
         meter.failed_calls,
         meter.lost,
         meter.durations.buckets(),
+        meter.services,
+        meter.services_ms / meter.services if meter.services else None,
     )

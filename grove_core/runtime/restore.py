@@ -12,7 +12,7 @@ from grove_core.base.errors import GroveError, OutOfMemory, PeerDied
 from grove_core.base.events import EventKind
 from grove_core.base.records import Fault, MoveCause, RollbackReport
 from grove_core.parts.contracts import Decision, Pause, Restart, Rollback
-from grove_core.runtime.asks import Ask, Problem, flush_output, gather, read_output, send
+from grove_core.runtime.asks import Answers, Ask, Problem, flush_output, gather, read_output, send, unanswered
 from grove_core.runtime.breaker import opened
 from grove_core.runtime.commit import Effects, apply, misplaced, validate
 from grove_core.runtime.context import Context
@@ -45,6 +45,8 @@ class Recovery:
     """The document of each version before the tick, and how often it had been restarted."""
     left: list[Ask] = field(default_factory=list)
     """Orders whose rows nothing could take over, until a version that recovers later goes back to theirs."""
+    answers: Answers = unanswered
+    """Answers the services that versions call."""
     committed: list[tuple[Ask, Effects]] = field(default_factory=list)
     """What was asked for besides columns is carried out once every row has its place."""
 
@@ -135,15 +137,22 @@ def _as_before(state: ModuleState, number: int) -> None:
         state.watch.take_back(state)
 
 
-def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recovery: Recovery) -> None:
-    """Carry out what the policy decides, and have the recovered rows catch up."""
+def recover(
+    context: Context,
+    order: Ask,
+    fault: Fault,
+    backup_ms: float,
+    recovery: Recovery,
+    decided: Decision | None = None,
+) -> None:
+    """Carry out what the policy decides, unless that is decided already, and have the recovered rows catch up."""
     state, loaded = order.state, order.loaded
     if state.versions.get(loaded.version) is not loaded:  # a recovery before this one took its rows along
         return
     if loaded.worker is not None:
         join(context, order, recovery)
         return
-    decision = _decide(context, state, loaded, fault)
+    decision = decided or _decide(context, state, loaded, fault)
     recovered: Recovered | None = None
     if isinstance(decision, Rollback) and decision.target != loaded.version:
         recovered = roll_back(context, order, fault, backup_ms, decision)
@@ -160,6 +169,23 @@ def recover(context: Context, order: Ask, fault: Fault, backup_ms: float, recove
         served = caught_up and order.stop > order.start  # a version without rows served nobody
         recovery.rollbacks.append(recovered.report(served, order.asked_at, DEFAULT_LIMIT_MS))
         tell(context, recovery.rollbacks[-1])
+
+
+def replace_failed(
+    context: Context, state: ModuleState, loaded: LoadedVersion, problem: Problem, times: int, recovery: Recovery
+) -> None:
+    """Deal with a version that failed at a call of another module, for the so manieth time.
+
+    Its rows have had their tick, and keep it. As others cannot go on without it, it is restarted however often it was
+    before; where it is not stable and that was of no use, its rows go to stable, whatever the policy says.
+    """
+    order = Ask(state, loaded, 0, 0, problem=problem)
+    order.asked_at = time.perf_counter()
+    loaded.restarts = 0
+    fault, ms = contain(context, order, problem, recovery)
+    stable = state.stable
+    forced = Rollback(stable) if times > 1 and stable is not None and stable != loaded.version else None
+    recover(context, order, fault, ms, recovery, forced)
 
 
 def join(context: Context, order: Ask, recovery: Recovery) -> None:
@@ -239,7 +265,7 @@ def _catch_up(context: Context, recovered: Recovered, recovery: Recovery) -> boo
             context.emit(EventKind.CATCH_UP_SKIPPED, state.name, loaded.version, entities=stop - start, reason=reason)
             ticked = False
             continue
-        gather(context, [order])
+        gather(context, [order], answers=recovery.answers)
         effects = validate(context, order, recovery.number, recovery.dt, [])
         if isinstance(effects, Problem):
             fault, ms = contain(context, order, effects, recovery)

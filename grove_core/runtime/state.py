@@ -91,6 +91,8 @@ class LoadedVersion:
     """What it did wrong between two ticks, if its worker was ended for that: a fault of the next tick."""
     orders: int = 0
     """How many orders to process it was given."""
+    calls: int = 0
+    """How many calls of its services it was asked to answer."""
     document: bytes | None = None
     document_ahead: bool = False
     """Whether its worker's document has a tick that was taken back."""

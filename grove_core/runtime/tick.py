@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,12 @@ from grove_core.runtime.dependencies import levels
 from grove_core.runtime.keeping import keep
 from grove_core.runtime.moves import settle
 from grove_core.runtime.pinning import keep as keep_pins
-from grove_core.runtime.restore import Recovery, contain, join, recover, take_back
+from grove_core.runtime.restore import Recovery, contain, join, recover, replace_failed, take_back
 from grove_core.runtime.review import review
 from grove_core.runtime.sampling import sample
-from grove_core.runtime.state import Condition, ModuleState
+from grove_core.runtime.services import answer
+from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
+from grove_core.wire.service_messages import CallService
 
 
 def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float) -> TickReport:
@@ -51,6 +54,7 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
     order = _running(states)
     before = [(one, one.document, one.restarts) for state in running for one in state.versions.values()]
     recovery = Recovery(number, dt, before=before)
+    recovery.answers = partial(_answer_call, context, recovery)
     try:
         for level in order:
             _work(context, level, recovery, clock)
@@ -121,10 +125,20 @@ def _work(context: Context, level: Sequence[ModuleState], recovery: Recovery, cl
     recovery.asked.extend(asks)
     for order in asks:
         send(context, order, recovery.number, recovery.dt, catching_up=False)
-    gather(context, asks, silent)
+    gather(context, asks, silent, recovery.answers)
     clock.ended(Stage.WORK)
     _commit(context, [*asks, *_broken(silent)], recovery)
     clock.ended(Stage.COMMIT)
+
+
+def _answer_call(context: Context, recovery: Recovery, order: Ask, call: CallService) -> None:
+    """Answer a version that calls a service; who fails at it is recovered from at once, and asked again."""
+
+    def failed(state: ModuleState, loaded: LoadedVersion, problem: Problem, times: int) -> None:
+        replace_failed(context, state, loaded, problem, times, recovery)
+
+    assert order.loaded.worker is not None
+    answer(context, order.loaded.description, order.loaded.worker, call, failed)
 
 
 def checkpoint(states: Sequence[ModuleState], number: int) -> None:

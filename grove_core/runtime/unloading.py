@@ -18,6 +18,7 @@ from grove_core.runtime.moves import Transaction
 from grove_core.runtime.ruling import naming
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.wire.messages import AskIdle, Idle, Mapped, Shutdown
+from grove_core.wire.service_messages import Served
 
 
 def why_needed(context: Context, state: ModuleState, loaded: LoadedVersion) -> str | None:
@@ -69,7 +70,7 @@ def is_idle(loaded: LoadedVersion, timeout: float, waiting: Waiting) -> bool:
         if not loaded.idle_asked:
             worker.send(AskIdle())
             loaded.idle_asked = True  # an answer that comes too late for this call is taken by the next
-        while isinstance(answer := worker.receive(max(0.0, end - waiting.now())), Mapped):
+        while isinstance(answer := worker.receive(max(0.0, end - waiting.now())), Mapped | Served):
             if waiting.now() >= end:  # one is what an interrupted move left unread; who sends ever more is mute
                 return False
         loaded.idle_asked = False

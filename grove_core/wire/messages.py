@@ -11,11 +11,13 @@ from typing import Any
 
 from grove_core.author.lens import Direction, Lens
 from grove_core.author.schema import ColumnSpec
+from grove_core.author.services import Service
 from grove_core.base.limits import Limit, Limits
 from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig
 from grove_core.wire.faults import Planned
 from grove_core.wire.message import Message as Message
 from grove_core.wire.message import Overflow as Overflow
+from grove_core.wire.service_messages import Answered, CallService, Offer, Serve, Served, Unanswered
 
 PROTOCOL = 1
 
@@ -55,6 +57,8 @@ class Introduced(Message, frozen=True):
     """Whether it is to be asked about each config before it gets it: it describes it, or newborn get some of it."""
     takes_config: bool = False
     """Whether it can be asked to take another config while it runs: it defines `update_config`."""
+    services: tuple[Service, ...] = ()
+    """What it answers to those that need it."""
 
 
 class Slot(Message, frozen=True):
@@ -80,6 +84,8 @@ class Prepare(Message, frozen=True):
     """The document to start from, as msgpack, or None."""
     document_version: str
     """The version that gave it."""
+    bases: tuple[Offer, ...] = ()
+    """What it can call."""
 
 
 class Ready(Message, frozen=True):
@@ -289,6 +295,9 @@ ToWorker = (
     | Tick
     | Show
     | Hide
+    | Serve
+    | Answered
+    | Unanswered
     | RunMap
     | RunMigrator
     | CheckConfig
@@ -304,6 +313,8 @@ ToEngine = (
     | Mapped
     | Ticked
     | AskWorld
+    | CallService
+    | Served
     | ConfigChecked
     | ConfigUpdated
     | Idle

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import faulthandler
-import importlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from grove_core.author.entities import Entities
-from grove_core.author.lens import as_data
 from grove_core.author.module import Module
 from grove_core.author.schema import ID, ID_DTYPE, Columns, Scalar, Schema
+from grove_core.author.services import Service
 from grove_core.author.world import World
 from grove_core.base.errors import PackageError, PeerDied, WorkerError
 from grove_core.base.limits import Limits
@@ -45,13 +44,16 @@ from grove_core.wire.messages import (
     Ticked,
     ToWorker,
 )
+from grove_core.wire.service_messages import Serve, Served
 from grove_core.worker.bounds import Bounds
-from grove_core.worker.configs import checked, newborn_columns, newborn_of, read, schema_of
+from grove_core.worker.configs import checked, newborn_of, read
 from grove_core.worker.faults import FaultInjector
 from grove_core.worker.fence import Fenced, Place, Unfenced
+from grove_core.worker.importing import imported, introduction_of, keeps_document
 from grove_core.worker.mapping import run_map
 from grove_core.worker.requests import ticked
 from grove_core.worker.seeing import Looking
+from grove_core.worker.services import Answering, Calling
 
 NOTHING = -1
 """What stands for a descriptor where there is nothing to map."""
@@ -63,6 +65,7 @@ STAGES: dict[type, str] = {
     Load: "import",
     Prepare: "initialize",
     Tick: "process",
+    Serve: "service",
     RunMap: "map",
     RunMigrator: "migrate",
     CheckConfig: "config_type",
@@ -116,6 +119,7 @@ class Hosted:
         channel: Channel[ToWorker],
         injector: FaultInjector,
         bounds: Bounds,
+        services: Iterable[Service],
     ) -> None:
         self.module = module
         self.schema = schema
@@ -125,10 +129,13 @@ class Hosted:
         self._faults_allowed = order.faults_allowed
         self._injector = injector
         self._looking = Looking(channel, bounds)
+        self._calling = Calling(channel, bounds)
+        self._answering = Answering(module, schema, services)
         self._nobody = Entities(schema, {ID: np.empty(0, ID_DTYPE), **schema.conform({}, 0)[1]})
-        self._keeps_document = _keeps_document(module)
+        self._keeps_document = keeps_document(module)
         self._answers: dict[type, Callable[[Any], Any]] = {
             Tick: self._tick,
+            Serve: self._serve,
             CheckConfig: lambda order: checked(type(self.module), order.config),
             UpdateConfig: self._update_config,
             AskIdle: lambda _: Idle(bool(module.is_idle())),
@@ -147,30 +154,20 @@ class Hosted:
             raise PermissionError(REFUSAL)
         injector = FaultInjector(channel, order.faults)
         sys.path[:0] = order.path
-        module = _import(order.entry_point)()
+        module = imported(order.entry_point)()
         injector.reach(FaultPoint.IMPORT)
         if order.fenced:
             faulthandler.enable(STDERR)  # a view that the fence traps is told with its place
         module._version = order.version
         schema = module.schema
-        introduction = Introduced(
-            PROTOCOL,
-            schema.specs,
-            as_data(module.lenses),
-            tuple(module.get_dependencies()),
-            bool(module.catch_up),
-            _keeps_document(module),
-            type(module).is_idle is not Module.is_idle,
-            schema_of(type(module)),
-            module.config_type is not None or bool(newborn_columns(type(module))),
-            type(module).update_config is not Module.update_config,
-        )
-        return cls(module, schema, order, channel, injector, bounds), introduction
+        introduction = introduction_of(module)
+        return cls(module, schema, order, channel, injector, bounds, introduction.services), introduction
 
     def answer(self, message: Any, descriptors: list[int]) -> Any:
         """Do what a message says and return the answer."""
         if isinstance(message, Prepare):
-            return self._prepare(message, descriptors)
+            with self._calling.allowed():
+                return self._prepare(message, descriptors)
         if isinstance(message, Remap):
             return self._remap(message, descriptors)
         if isinstance(message, RunMap):
@@ -181,6 +178,7 @@ class Hosted:
 
     def _prepare(self, order: Prepare, descriptors: list[int]) -> Ready:
         self._map(order.slots, descriptors)
+        self.module._bases = self._calling.handles(order.bases)
         config = read(type(self.module), order.config)
         self.module.initialize(config)
         self._newborn = newborn_of(type(self.module), config)
@@ -239,7 +237,8 @@ class Hosted:
         module.catching_up = order.catching_up
         self._looking.begin(rows)
         start = time.perf_counter()
-        module.process(order.dt)
+        with self._calling.allowed():
+            module.process(order.dt)
         self._injector.reach(FaultPoint.PROCESS, order.number, entities)
         if entities._births:
             self._injector.reach(FaultPoint.SPAWN, order.number, entities)
@@ -250,6 +249,13 @@ class Hosted:
             document = self._document()
             module._document_changed = False
         return ticked(order, ms, entities, document)
+
+    def _serve(self, order: Serve) -> Served:
+        with self._calling.allowed():
+            answer = self._answering.answer(order, self._place.open())
+        self.module.entities = self._nobody
+        self._place.close()  # not after a raise, as with a tick
+        return answer
 
     def _update_config(self, order: UpdateConfig) -> ConfigUpdated:
         self.module.entities = self._nobody  # no rows may be written between two ticks
@@ -311,24 +317,3 @@ def _reply(channel: Channel[ToWorker], answer: Any, stage: str, bounds: Bounds) 
 
 def _stage(message: Any) -> str:
     return STAGES.get(type(message), type(message).__name__.lower())
-
-
-def _keeps_document(module: Module) -> bool:
-    return type(module).get_state is not Module.get_state
-
-
-def _import(entry_point: str) -> type[Module]:
-    name, _, attribute = entry_point.partition(":")
-    target: Any
-    try:
-        target = importlib.import_module(name.strip())
-    except ModuleNotFoundError:  # perhaps it came since the zygote looked; reading every folder anew takes 1 ms
-        importlib.invalidate_caches()
-        target = importlib.import_module(name.strip())
-    for part in attribute.strip().split("."):
-        target = getattr(target, part)
-    if not (isinstance(target, type) and issubclass(target, Module)):
-        raise PackageError(f"the entry point {entry_point} is {target!r}, not a subclass of grove_core.Module")
-    if not isinstance(getattr(target, "schema", None), Schema):
-        raise PackageError(f"{entry_point} has no schema; write `schema = Schema(...)` in the class")
-    return target

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from grove_core.author.lens import Add, Direction, Lens, MapSpec, Scale
 from grove_core.author.schema import Column, ColumnSpec
+from grove_core.author.services import Parameter, Service
 from grove_core.base.errors import DeadlineExceeded, OutOfMemory, PeerDied, ProtocolError
 from grove_core.base.ways import WireKind
 from grove_core.wire import channel as wire
@@ -60,6 +61,7 @@ from grove_core.wire.messages import (
     ToWorker,
 )
 from grove_core.wire.overflow import sealed, unlinked
+from grove_core.wire.service_messages import Answered, AnswerPart, CallService, Offer, Serve, Served, Unanswered
 from grove_core.wire.stream import FRAME, HEADER
 from grove_core.wire.zygote_messages import Exited, Fork, Forked, FromZygote, Hurry, ToZygote
 
@@ -80,6 +82,7 @@ MESSAGES: list[Message] = [
         {"type": "object", "properties": {"speed": {"type": "number"}}},
         True,
         True,
+        (Service("gold", "(ids)", (Parameter("ids", "POSITIONAL_OR_KEYWORD", False),)),),
     ),
     CheckConfig({"speed": 1.5, "names": ["a"], "deep": {"b": None}}),
     ConfigChecked(("speed: Expected `float` >= 2.0",), {}),
@@ -88,6 +91,7 @@ MESSAGES: list[Message] = [
     ConfigUpdated(True),
     Prepare((Slot("x", "<f4", 4096, 8192, True),), {"deep": [1, {"a": None}], "b": b"raw"}, b"\x80", "1.0.0"),
     Prepare((), {}, None, "1.0.0"),
+    Prepare((), {}, None, "1.0.0", (Offer("bank", "1.2.0", (Service("total", "()", ()),)),)),
     Ready(b"document", True),
     Ready(None, False),
     Remap((Slot("x", "<f4", 0, 4096, True),)),
@@ -110,6 +114,14 @@ MESSAGES: list[Message] = [
     AskWorld(("id", "x"), ((7, 0), (7, 4096))),
     Show((Part(3, (Seen(7, "<i8", 0, 4096), Seen(8, "<f4", 4096, 8192))), Part(0, ())), 0, (8,)),
     Hide("no chain of lenses joins them"),
+    CallService("bank", "gold", b"\x90", b"\x80", b"i" * 8),
+    CallService("bank", "total", b"\x90", b"\x80", None),
+    Serve(7, "total", b"\x90", b"\x80", 12),
+    Serve(7, "gold", b"\x90", b"\x80", 12, b"i" * 16, b"p" * 8, b"r" * 8),
+    Served(7, 1.25, b"\xc0"),
+    Answered((AnswerPart(None, b"\xc0"), AnswerPart(b"p" * 8, b"\x90"))),
+    Unanswered("nobody is there"),
+    Unanswered("it raised", "Traceback ..."),
     AskIdle(),
     Idle(True),
     Shutdown(),

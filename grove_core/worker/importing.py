@@ -1,0 +1,60 @@
+"""Importing a version, and telling the engine what it is."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from grove_core.author.lens import as_data
+from grove_core.author.module import Module
+from grove_core.author.schema import Schema
+from grove_core.author.services import needs_of, services_of
+from grove_core.base.errors import PackageError
+from grove_core.wire.messages import PROTOCOL, Introduced
+from grove_core.worker.configs import newborn_columns, schema_of
+
+
+def imported(entry_point: str) -> type[Module]:
+    """Import the class that an entry point names.
+
+    Raises:
+        PackageError: it names no module's class, or one without a schema.
+    """
+    name, _, attribute = entry_point.partition(":")
+    target: Any
+    try:
+        target = importlib.import_module(name.strip())
+    except ModuleNotFoundError:  # perhaps it came since the zygote looked; reading every folder anew takes 1 ms
+        importlib.invalidate_caches()
+        target = importlib.import_module(name.strip())
+    for part in attribute.strip().split("."):
+        target = getattr(target, part)
+    if not (isinstance(target, type) and issubclass(target, Module)):
+        raise PackageError(f"the entry point {entry_point} is {target!r}, not a subclass of grove_core.Module")
+    if not isinstance(getattr(target, "schema", None), Schema):
+        raise PackageError(f"{entry_point} has no schema; write `schema = Schema(...)` in the class")
+    return target
+
+
+def introduction_of(module: Module) -> Introduced:
+    """Return what a version is."""
+    kind = type(module)
+    requirements = (*(each.requirement for each in needs_of(kind)), *module.get_dependencies())
+    return Introduced(
+        PROTOCOL,
+        module.schema.specs,
+        as_data(module.lenses),
+        tuple(dict.fromkeys(requirements)),
+        bool(module.catch_up),
+        keeps_document(module),
+        kind.is_idle is not Module.is_idle,
+        schema_of(kind),
+        module.config_type is not None or bool(newborn_columns(kind)),
+        kind.update_config is not Module.update_config,
+        services_of(kind),
+    )
+
+
+def keeps_document(module: Module) -> bool:
+    """Tell whether a version has a document: it says so by how it gives it."""
+    return type(module).get_state is not Module.get_state
