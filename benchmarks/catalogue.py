@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from benchmarks.cases import growth, loading, memory, moves, pacing, pins, recovery, routing, ticks, versions
+from benchmarks.cases import growth, loading, memory, moves, pacing, pins, recovery, routing, services, ticks, versions
 from benchmarks.figures import Taken
 from benchmarks.plan import Plan
 
@@ -44,6 +44,7 @@ CASES = (
     Case("checkpoint", ticks.checkpoint),
     Case("guarded", ticks.guarded),
     Case("pins", pins.ruled, up_to(100_000)),
+    Case("service", services.call, up_to(100_000)),
     Case("move", moves.move),
     Case("move-scattered", moves.move_scattered),
     Case("migrate-adopted", moves.migrate_adopted),

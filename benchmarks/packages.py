@@ -46,11 +46,12 @@ def write_versions(
     pairs = ", ".join(f"{name}={dtype!r}" for name, dtype in columns.items())
     source = SOURCE.format(schema=f"{pairs}, constant={tuple(constant)!r}", process=lines)
     for major in majors:
-        _write(into, module, f"{major}.0.0", source)
+        write_version(into, module, f"{major}.0.0", source)
     return str(into)
 
 
-def _write(into: Path, module: str, version: str, source: str) -> None:
+def write_version(into: Path, module: str, version: str, source: str) -> None:
+    """Write a version with this source."""
     distribution, package = f"grove-{module}-v{version}", f"{module}_v{version.replace('.', '_')}"
     stem = f"{distribution.replace('-', '_')}-{version}.dist-info"
     files = {

@@ -14,7 +14,8 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
 from grove_core.runtime.asks import Ask, Problem
 from grove_core.runtime.context import Context
-from grove_core.runtime.index import refuse_alive, rows_of
+from grove_core.runtime.directory import rows_of
+from grove_core.runtime.index import refuse_alive
 from grove_core.runtime.mending import mend
 from grove_core.runtime.moves import settle
 from grove_core.runtime.split import despawn, spawn

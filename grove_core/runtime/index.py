@@ -7,35 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from grove_core.author.schema import ID
 from grove_core.base.errors import DuplicateEntity, OutOfMemory, UnknownEntity
-from grove_core.memory.generations import Snapshot
-from grove_core.memory.table import Table
+from grove_core.runtime.directory import rows_of
 from grove_core.runtime.state import LoadedVersion, ModuleState
-
-FEW = 16
-"""Up to so many ids are looked up by comparing each with the whole column."""
-
-
-def rows_of(table: Table | Snapshot, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each of `ids` its row in the table, or in a generation of it, or -1."""
-    column = table[ID]
-    found = np.full(len(ids), -1, np.int64)
-    if not len(column) or not len(ids):
-        return found
-    if len(ids) <= FEW:
-        for position, wanted in enumerate(ids):
-            here = np.flatnonzero(column == wanted)
-            if len(here):
-                found[position] = here[0]
-        return found
-    order = np.argsort(ids, kind="stable")
-    ordered = ids[order]
-    places = np.searchsorted(ordered, column)
-    places[places == len(ordered)] = 0
-    rows = np.flatnonzero(ordered[places] == column)
-    found[order[places[rows]]] = rows
-    return found
 
 
 def find(

@@ -13,7 +13,7 @@ from grove_core.author.schema import ID, Schema
 from grove_core.base.events import EventKind
 from grove_core.memory.generations import Snapshot
 from grove_core.runtime.context import Context
-from grove_core.runtime.index import rows_of
+from grove_core.runtime.directory import rows_of
 from grove_core.runtime.state import LoadedVersion, ModuleState
 
 

@@ -15,7 +15,8 @@ from grove_core.base.records import MoveCause, PinRule
 from grove_core.base.showing import brief
 from grove_core.rules.rule import Rule
 from grove_core.runtime.context import Context
-from grove_core.runtime.index import find, rows_of
+from grove_core.runtime.directory import rows_of
+from grove_core.runtime.index import find
 from grove_core.runtime.moves import Moved, Transaction, move, record, settle
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.ruling import Marks, drop, holds, refuse_unread, told

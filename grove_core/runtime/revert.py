@@ -23,7 +23,7 @@ from grove_core.migration.rows import Batch, migrate
 from grove_core.parts.contracts import NEW
 from grove_core.runtime.context import Context
 from grove_core.runtime.dependencies import refuse_as_stable
-from grove_core.runtime.index import rows_of
+from grove_core.runtime.directory import rows_of
 from grove_core.runtime.loading import restart
 from grove_core.runtime.moves import Moved, Newcomers, Transaction, extract, move, record
 from grove_core.runtime.past import KeptGeneration, KeptTable

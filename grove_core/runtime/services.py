@@ -23,7 +23,6 @@ from grove_core.runtime.asks import Problem, problem_of, read_output
 from grove_core.runtime.context import Context
 from grove_core.runtime.deadline import Deadline
 from grove_core.runtime.dependencies import needs_of
-from grove_core.runtime.index import rows_of
 from grove_core.runtime.state import Condition, Description, LoadedVersion, ModuleState
 from grove_core.runtime.unloading import end_worker, leave_memory
 from grove_core.wire.messages import Mapped, Raised, answers_idle
@@ -174,11 +173,10 @@ class _Exchange:
             yield self._question(stable, None, None)
             return
         wanted = ids[places]
-        distinct, back = np.unique(wanted, return_inverse=True)
         unowned = np.ones(len(wanted), np.bool_)
         stables: Ids = np.full(len(wanted), -1, np.int64)
         for loaded in state.ordered:
-            rows = rows_of(loaded.table, distinct)[back]
+            rows = loaded.directory.rows(loaded.table, wanted)
             unowned &= rows < 0
             if loaded is stable:
                 stables = rows

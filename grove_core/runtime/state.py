@@ -28,6 +28,7 @@ from grove_core.parts.discovery import resolve_loaded
 from grove_core.parts.running import Worker
 from grove_core.routing.shares import salt
 from grove_core.rules.rule import Rule
+from grove_core.runtime.directory import Directory
 from grove_core.runtime.meter import Meter
 from grove_core.runtime.past import Past
 from grove_core.runtime.store import Store
@@ -93,6 +94,8 @@ class LoadedVersion:
     """How many orders to process it was given."""
     calls: int = 0
     """How many calls of its services it was asked to answer."""
+    directory: Directory = field(default_factory=Directory)
+    """Where its entities are, for those calls."""
     document: bytes | None = None
     document_ahead: bool = False
     """Whether its worker's document has a tick that was taken back."""

@@ -13,7 +13,7 @@ from grove_core.base.interrupts import put_off
 from grove_core.base.values import MOST, NAMES, read_name, read_values, refuse_wrong
 from grove_core.memory.table import Rows
 from grove_core.runtime.asks import Ask
-from grove_core.runtime.index import rows_of
+from grove_core.runtime.directory import rows_of
 from grove_core.runtime.meter import Meter
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.wire.messages import Observation, Ticked

@@ -18,7 +18,7 @@ from grove_core.author.schema import ID
 from grove_core.base.comparison import ERRORS, OBJECTIVES, Objective
 from grove_core.base.errors import InvalidInput
 from grove_core.base.interrupts import put_off
-from grove_core.runtime.index import rows_of
+from grove_core.runtime.directory import rows_of
 from grove_core.runtime.state import LoadedVersion, ModuleState
 from grove_core.runtime.store import FAILED, FREE, PINNED
 

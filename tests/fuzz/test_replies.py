@@ -34,7 +34,7 @@ from grove_core.runtime.asks import Ask, Problem
 from grove_core.runtime.commit import Effects, apply, count_observed, validate
 from grove_core.runtime.context import Context
 from grove_core.runtime.dependencies import refuse_unmet
-from grove_core.runtime.index import rows_of
+from grove_core.runtime.directory import rows_of
 from grove_core.runtime.moves import Newcomers, Transaction
 from grove_core.runtime.split import despawn, spawn
 from grove_core.runtime.state import Description, LoadedVersion, ModuleState
