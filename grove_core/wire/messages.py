@@ -16,6 +16,7 @@ from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUp
 from grove_core.wire.faults import Planned
 from grove_core.wire.message import Message as Message
 from grove_core.wire.message import Overflow as Overflow
+from grove_core.wire.patch_messages import Patch, Patched
 
 PROTOCOL = 1
 
@@ -293,6 +294,7 @@ ToWorker = (
     | RunMigrator
     | CheckConfig
     | UpdateConfig
+    | Patch
     | AskIdle
     | Shutdown
     | Inject
@@ -306,6 +308,7 @@ ToEngine = (
     | AskWorld
     | ConfigChecked
     | ConfigUpdated
+    | Patched
     | Idle
     | Given
     | Injected
