@@ -19,6 +19,9 @@ from grove_core.parts.settings import Choice
 from ..striking import ctrl_c, error, places_of, strike
 from .conftest import PATIENT, OpenEngine
 from .depending import Sources, folders_of
+from .patched import Code, code
+
+__all__ = ["code"]
 
 V1, V2 = Version("1.0.0"), Version("2.0.0")
 Open = Callable[..., DebugEngine]
@@ -439,3 +442,27 @@ def test_what_strikes_the_engine_in_a_call_leaves_the_whole_tick_or_none_of_it(
         assert seen(engine) == gold(engine), place
         ticks += 1
     assert went or how is error
+
+
+def test_a_patch_may_change_what_is_offered_and_call_services_itself(opened: Open, code: Code) -> None:
+    """Who calls the services is reloaded then, and where they are the same it is not."""
+    engine = opened({"bank": {"1.0.0": bank()}, "shop": {"1.0.0": shop()}})
+    both(engine)
+    engine.tick(0.1)
+    pids = engine.workers("shop")
+    first = "def initialize(self, config): self.rich = self.bank.richest()['count']"
+    engine.patch_module_version("bank", 1, path=code("1.0.1", bank("return self.entities.gold * 2"), module="bank"))
+    engine.tick(0.1)
+    assert (engine.workers("shop"), seen(engine)) == (pids, {one: 2 * value for one, value in gold(engine).items()})
+
+    engine.patch_module_version(
+        "bank",
+        1,
+        path=code("1.0.2", bank().replace("def gold(self, ids)", "def gold(self, ids, *, by=1)"), module="bank"),
+    )
+    engine.tick(0.1)
+    assert engine.workers("shop") != pids
+    process = "e.seen = self.bank.gold(e.owner, by=2) + self.rich"
+    engine.patch_module_version("shop", 1, path=code("1.0.1", shop(process, first), module="shop"))
+    assert engine.tick(0.1).faults == ()
+    assert seen(engine) == {one: value + 6 for one, value in gold(engine).items()}
