@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,18 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from packaging.version import Version
 
-from grove_core import DebugEngine, GroveError
+from grove_core import DebugEngine, GroveError, ManualClock
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
 from grove_core.parts.settings import Choice
 
+from ..conftest import InstalledIn, write_package
 from ..striking import ctrl_c, error, places_of, strike
-from .conftest import PATIENT, OpenEngine
+from .conftest import PATIENT, OpenEngine, Shared
 from .depending import Sources, folders_of
 from .patched import Code, code
 
@@ -466,3 +470,49 @@ def test_a_patch_may_change_what_is_offered_and_call_services_itself(opened: Ope
     engine.patch_module_version("shop", 1, path=code("1.0.1", shop(process, first), module="shop"))
     assert engine.tick(0.1).faults == ()
     assert seen(engine) == {one: value + 6 for one, value in gold(engine).items()}
+
+
+MISCHIEF = """
+way = self.plan.get(str(int(self.entities.ticks.max(initial=0))))
+if way == "raise": raise ValueError("planned")
+if way == "die": os._exit(9)
+return self.entities.gold
+"""
+PLANNED = f"plan = {{}}\n    def initialize(self, config): self.plan = config.get('plan', {{}})\n    {LENS}"
+WAYS = st.dictionaries(st.integers(1, 5).map(str), st.sampled_from(["raise", "die"]), max_size=3)
+
+
+@settings(max_examples=8)
+@given(WAYS, st.lists(WAYS, min_size=1, max_size=2), st.integers(1, 9), st.booleans())
+def test_whatever_services_do_nobody_loses_a_tick_and_answers_are_right_or_none(
+    isolation: Shared, stable: dict[str, str], canaries: list[dict[str, str]], share: int, breaker: bool
+) -> None:
+    numbers = [f"{number}.0.0" for number in range(2, len(canaries) + 2)]
+    sources = {
+        "bank": {"1.0.0": bank(MISCHIEF, PLANNED.replace(LENS, "")), **dict.fromkeys(numbers, bank(MISCHIEF, PLANNED))},
+        "shop": {"1.0.0": shop(GO_ON)},
+    }
+    how = msgspec.structs.replace(
+        PATIENT, **PATIENTLY, fault_policy=Choice("breaker", {"least": 1000}) if breaker else PATIENT.fault_policy
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        written = [
+            write_package(Path(folder) / f"{name}-{number}", name, number, source)
+            for name, those in sources.items()
+            for number, source in those.items()
+        ]
+        with DebugEngine(how, plugins=[InstalledIn(*written)], clock=ManualClock(), isolation=isolation) as engine:
+            engine.load_module_version("bank", 1, config={"plan": stable})
+            engine.load_module_version("shop", 1)
+            owners = engine.spawn("bank", gold=np.arange(12) * 10.0)
+            engine.spawn("shop", owner=owners)
+            weight = share / 10 / len(canaries)
+            for number, plan in zip(numbers, canaries, strict=True):
+                engine.load_module_version("bank", number, config={"plan": plan})
+            engine.set_traffic_split("bank", {"1.0.0": 1 - share / 10, **dict.fromkeys(numbers, weight)})
+            for tick in range(1, 7):
+                report = engine.tick(0.1)
+                assert (report.entities, report.skipped) == (24, 0)
+                assert gold(engine) == {int(one): 10.0 * n + tick for n, one in enumerate(owners)}
+                answered = seen(engine) == gold(engine)
+                assert answered or (str(tick) in stable and set(seen(engine).values()) == {-1.0})
