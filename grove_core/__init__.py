@@ -18,9 +18,10 @@ from grove_core.author.world import World
 if TYPE_CHECKING:
     from grove_core.base.clock import Clock, ManualClock, SystemClock
     from grove_core.base.comparison import Objective
-    from grove_core.base.errors import GroveError
+    from grove_core.base.errors import GroveError, PatchRefused
     from grove_core.base.kept import Since
     from grove_core.base.limits import Limits
+    from grove_core.base.patches import PatchReport
     from grove_core.debug import DebugEngine
     from grove_core.engine import MultiVersionEngine
     from grove_core.parts.plans import Gate, Plan, Wait, Weigh
@@ -35,6 +36,8 @@ _LATER = {
     "ManualClock": "grove_core.base.clock",
     "MultiVersionEngine": "grove_core.engine",
     "Objective": "grove_core.base.comparison",
+    "PatchRefused": "grove_core.base.errors",
+    "PatchReport": "grove_core.base.patches",
     "Plan": "grove_core.parts.plans",
     "Settings": "grove_core.parts.settings",
     "Since": "grove_core.base.kept",
@@ -61,6 +64,8 @@ __all__ = [
     "MultiVersionEngine",
     "Needs",
     "Objective",
+    "PatchRefused",
+    "PatchReport",
     "Plan",
     "Recode",
     "Rename",

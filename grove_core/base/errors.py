@@ -35,6 +35,7 @@ GroveError
 │   ├── RequirementBroken        a loaded version of another module would not take the new stable version
 │   ├── RolloutActive            a rollout owns the module's split
 │   ├── ConfigRefused            a version did not take a config
+│   ├── PatchRefused             code that cannot take the place of what is loaded
 │   ├── WrongTransition          a rollout cannot go this way from where it is
 │   ├── InsideTick               a call from inside a tick
 │   ├── EngineClosed
@@ -213,6 +214,10 @@ class RolloutActive(Refused):
 
 class ConfigRefused(Refused):
     """A version did not take a config: it raised or failed at it, or cannot be asked now."""
+
+
+class PatchRefused(Refused):
+    """Code that cannot take the place of what is loaded: another schema, another minor version, or nothing new."""
 
 
 class WrongTransition(Refused):

@@ -18,6 +18,9 @@ class EventKind(StrEnum):
     LOAD_FAILED = "load_failed"
     VERSION_UNLOADED = "version_unloaded"
     VERSION_COLLECTED = "version_collected"
+    VERSION_PATCHED = "version_patched"
+    PATCH_REFUSED = "patch_refused"
+    PATCH_UNDONE = "patch_undone"
     COLLECTION_HELD = "collection_held"
     SPLIT_SET = "split_set"
     STABLE_CHANGED = "stable_changed"
@@ -69,6 +72,7 @@ class EventKind(StrEnum):
 TROUBLE = frozenset(
     {
         EventKind.LOAD_FAILED,
+        EventKind.PATCH_REFUSED,
         EventKind.FAULT,
         EventKind.ROLLED_BACK,
         EventKind.RESTARTED,

@@ -16,7 +16,7 @@ from grove_core.runtime.injecting import PlannedAtLoad, RandomFaults
 from grove_core.runtime.state import Condition, LoadedVersion
 from grove_core.wire.faults import (
     AMOUNT_BYTES,
-    AT_LOAD,
+    AT_PATCH,
     IN_TICKS,
     LAG_SECONDS,
     NEEDS_ROWS,
@@ -49,7 +49,8 @@ class FaultCalls(MultiVersionEngine):
 
         Args:
             module: the module's name.
-            version: a loaded version; for a point of its load, one that will be loaded.
+            version: a loaded version; for a point of its load, one that will be loaded, or that another one will be
+                patched to; for the point of a patch only that.
             kind: one of `InjectedKind`.
             at: the number of the tick, as in `TickReport.number`; the next one if None.
             seconds: how long a lag lasts.
@@ -70,7 +71,7 @@ class FaultCalls(MultiVersionEngine):
             raise InvalidInput(f"{point.value} is reached in no tick; leave out `at`", module=module)
         fault = Planned(kind, point, at, float(seconds), int(amount_bytes))
         with self._turns.take("inject_fault"):
-            if point in AT_LOAD:
+            if point in AT_PATCH:
                 matching(version, [])  # tells now if it is no requirement
                 self._context.fault_plan.waiting.append(PlannedAtLoad(module, version, fault))
                 return

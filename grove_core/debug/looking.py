@@ -45,6 +45,7 @@ def _version(state: ModuleState, loaded: LoadedVersion, last: TickReport | None)
         loaded.restarts,
         state.breaker(loaded.version),
         loaded.version in state.quarantined,
+        len(loaded.former),
     )
 
 

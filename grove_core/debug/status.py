@@ -56,6 +56,8 @@ class VersionDetail:
     restarts: int
     breaker: BreakerState
     quarantined: bool
+    patches: int = 0
+    """How many patches of it can be undone."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _module(module: ModuleDetail) -> Iterator[str]:
 def _cells(each: VersionDetail) -> list[str]:
     last = each.last[-1] if each.last else None
     return [
-        str(each.version),
+        f"{each.version}{f' (patched {each.patches}x)' if each.patches else ''}",
         f"{each.role}{', quarantined' if each.quarantined else ''}",
         each.doing,
         UNKNOWN if each.pid is None else str(each.pid),

@@ -248,9 +248,11 @@ class Core:
         breaker.closed_by_hand(state, record.version)
 
     def _keep_packages(self, *states: ModuleState) -> None:
-        """Remove unpacked wheels of which no module knows a version any more."""
-        known = [one for state in (*self._states.values(), *states) for one in state.descriptions.values()]
-        self._packages.keep(one.record.path for one in known)
+        """Remove copies of which no module knows a version any more, and that no patch can be undone to."""
+        every = (*self._states.values(), *states)
+        known = [one for state in every for one in state.descriptions.values()]
+        former = [one for state in every for loaded in state.versions.values() for one in loaded.former]
+        self._packages.keep(one.record.path for one in (*known, *former))
 
 
 def _limits(module: str, limits: Limits | None) -> Limits | None:

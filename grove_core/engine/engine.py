@@ -8,13 +8,14 @@ from grove_core.base.errors import InvalidInput
 from grove_core.base.interrupts import put_off
 from grove_core.base.records import TickReport
 from grove_core.engine.entities import EntityCalls
+from grove_core.engine.patches import PatchCalls
 from grove_core.engine.splits import SplitCalls
 from grove_core.engine.versions import VersionCalls
 from grove_core.runtime.renewing import end_replaced, renew
 from grove_core.runtime.tick import tick
 
 
-class MultiVersionEngine(VersionCalls, SplitCalls, EntityCalls):
+class MultiVersionEngine(VersionCalls, PatchCalls, SplitCalls, EntityCalls):
     """Runs several versions of stateful modules side by side.
 
     Calls may come from any thread; they are carried out one at a time, between ticks. A call that fails

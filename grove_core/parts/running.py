@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 
-class Worker(Protocol):
+class Peer(Protocol):
+    """Who is told something, and answers."""
+
+    def send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
+        """Send without blocking. Raises `PeerDied` if it is gone, `ProtocolError` if its queue is full."""
+        ...
+
+    def receive(self, timeout: float) -> Any:
+        """Return the next message, or raise `DeadlineExceeded` after `timeout` seconds, or `PeerDied`."""
+        ...
+
+
+class Worker(Peer, Protocol):
     """The engine's end of a running version. `pidfd` turns readable when it died, `output` when it printed."""
 
     pid: int
@@ -17,14 +29,6 @@ class Worker(Protocol):
 
     def fileno(self) -> int:
         """The descriptor that turns readable when an answer is there."""
-        ...
-
-    def send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
-        """Send without blocking. Raises `PeerDied` if it is gone, `ProtocolError` if its queue is full."""
-        ...
-
-    def receive(self, timeout: float) -> Any:
-        """Return the next message, or raise `DeadlineExceeded` after `timeout` seconds, or `PeerDied`."""
         ...
 
     def receive_now(self) -> Any:

@@ -88,6 +88,13 @@ class Roster:
                 version=version,
             )
 
+    def renamed(self, module: str, source: Version, target: Version) -> None:
+        """Have rollouts that ended name a version as it is called now. To do it twice is to do it once."""
+        for member in (each for rollout in self.rollouts for each in rollout.members if each.module == module):
+            member.canary = target if member.canary == source else member.canary
+            member.stable = target if member.stable == source else member.stable
+            member.others = {target if one == source else one: weight for one, weight in member.others.items()}
+
     def rolled_back(self, module: str, target: Version) -> None:
         """End the rollout of a module that somebody rolled back."""
         if (active := owner(self.rollouts, module)) is not None:

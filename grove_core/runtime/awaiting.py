@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from grove_core.base.errors import DeadlineExceeded, LoadFailed, ProtocolError
 from grove_core.base.limits import Limits
-from grove_core.parts.running import Worker
+from grove_core.parts.running import Peer
 from grove_core.runtime.deadline import Deadline
 from grove_core.wire.messages import Raised
 from grove_core.wire.service_messages import CallService
@@ -16,12 +16,13 @@ Answer = TypeVar("Answer")
 
 
 def await_answer(
-    worker: Worker,
+    worker: Peer,
     deadline: Deadline,
     limits: Limits,
     stage: str,
     kind: type[Answer],
     called: Callable[[CallService], None] | None = None,
+    setting: str = "load_deadline_seconds",
 ) -> Answer:
     """Wait for the answer to an order.
 
@@ -32,6 +33,7 @@ def await_answer(
         stage: what is done with it, for messages.
         kind: what it must answer.
         called: answers a service that it calls; None where it may not.
+        setting: what the deadline is set by, for messages.
 
     Raises:
         LoadFailed, DeadlineExceeded, WorkerError: it answered something else, or nothing.
@@ -41,9 +43,7 @@ def await_answer(
             with deadline.stopped():
                 called(answer)
     except DeadlineExceeded:
-        raise DeadlineExceeded(
-            f"it was not {stage} within {deadline.seconds:g} s (load_deadline_seconds); it was ended"
-        ) from None
+        raise DeadlineExceeded(f"it was not {stage} within {deadline.seconds:g} s ({setting}); it was ended") from None
     if isinstance(answer, Raised) and answer.limit is not None:
         over = f"it went over {limits.told(answer.limit)} while it was {stage}"
         raise LoadFailed(f"{over}: {answer.error}\n{answer.traceback}".rstrip())

@@ -24,7 +24,8 @@ from grove_core.base.records import FaultKind
 from grove_core.runtime.asks import Problem, flush_output, read_output
 from grove_core.runtime.context import Context
 from grove_core.runtime.deadline import Deadline
-from grove_core.runtime.loading import introduce, kept_on_success, prepare
+from grove_core.runtime.introducing import introduce
+from grove_core.runtime.loading import kept_on_success, prepare
 from grove_core.runtime.state import LoadedVersion, ModuleState, nothing_more
 from grove_core.runtime.unloading import end_worker, leave_memory, shut_down
 from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUpdated, UpdateConfig

@@ -9,12 +9,12 @@ from numpy.random import Generator
 from packaging.version import Version
 
 from grove_core.base.versions import Requirement, matching
-from grove_core.wire.faults import AT_LOAD, IN_TICKS, FaultPoint, InjectedKind, Planned
+from grove_core.wire.faults import AT_LOAD, AT_PATCH, IN_TICKS, FaultPoint, InjectedKind, Planned
 
 
 @dataclass(frozen=True)
 class PlannedAtLoad:
-    """A fault that waits for a version to be loaded."""
+    """A fault that waits for a version to be loaded or patched."""
 
     module: str
     requirement: Requirement
@@ -59,16 +59,20 @@ class FaultPlan:
         self.waiting: list[PlannedAtLoad] = []
         self.at_random: list[RandomFaults] = []
 
-    def at_load(self, module: str, version: Version) -> tuple[Planned, ...]:
-        """Take the faults for a version that is being loaded now."""
-        due = [one for one in self.waiting if one.module == module and matching(one.requirement, [version])]
+    def at_load(self, module: str, version: Version, among: frozenset[FaultPoint] = AT_LOAD) -> tuple[Planned, ...]:
+        """Take the faults for a version that is being loaded now; `among` are the points that it is going to reach."""
+        due = [
+            one
+            for one in self.waiting
+            if one.module == module and one.fault.point in among and matching(one.requirement, [version])
+        ]
         self.waiting = [one for one in self.waiting if one not in due]
-        points = [point for point in FaultPoint if point in AT_LOAD]
+        points = [point for point in FaultPoint if point in among]
         drawn = [one.draw(points, None) for one in self.at_random if one.fits(module, version)]
         return (*(one.fault for one in due), *(fault for fault in drawn if fault is not None))
 
     def in_tick(self, module: str, version: Version, number: int) -> list[Planned]:
         """Draw the faults of a version for the tick with this number."""
-        points = [point for point in FaultPoint if point not in AT_LOAD]
+        points = [point for point in FaultPoint if point not in AT_PATCH]
         drawn = [one.draw(points, number) for one in self.at_random if one.fits(module, version)]
         return [fault for fault in drawn if fault is not None]

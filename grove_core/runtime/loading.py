@@ -8,19 +8,15 @@ from typing import Any
 
 from packaging.version import Version
 
-from grove_core.author.schema import Schema
-from grove_core.base.configs import mistaken
 from grove_core.base.errors import (
     AlreadyLoaded,
     GroveError,
     MigrationRefused,
     PackageError,
-    ProtocolError,
-    WorkerError,
 )
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
-from grove_core.base.limits import Limit, Limits
+from grove_core.base.limits import Limits
 from grove_core.base.records import VersionRecord
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.running import Worker
@@ -28,6 +24,7 @@ from grove_core.runtime.awaiting import await_answer
 from grove_core.runtime.context import Context
 from grove_core.runtime.deadline import Deadline
 from grove_core.runtime.dependencies import refuse_unmet, standing_of
+from grove_core.runtime.introducing import check_config, introduce, introduced, refuse_unmeasured
 from grove_core.runtime.roles import settle_roles
 from grove_core.runtime.services import answer, fail_between_ticks, offers
 from grove_core.runtime.state import (
@@ -39,12 +36,7 @@ from grove_core.runtime.state import (
 from grove_core.runtime.store import Store
 from grove_core.runtime.unloading import leave_memory
 from grove_core.wire.channel import close_all
-from grove_core.wire.config_messages import CheckConfig, ConfigChecked
-from grove_core.wire.faults import Planned
 from grove_core.wire.messages import (
-    PROTOCOL,
-    Introduced,
-    Load,
     Prepare,
     Ready,
     Slot,
@@ -97,13 +89,13 @@ def load(
 
     try:
         with kept_on_success(context, give_back) as worker:
-            _check_measured(worker, limits)
+            refuse_unmeasured(worker, limits)
             description = introduce(context, worker, record, limits, deadline)
             if meet is not None:
                 with deadline.stopped():
                     meet(description)
             refuse_unmet(context.modules, description)
-            _join(state, description)
+            join(state, description)
             limit, kind = context.settings.max_entities, context.settings.memory
             store = Store.make(f"grove:{state.name}", description.schema, limit, kind)
             memory.append(store)
@@ -116,7 +108,7 @@ def load(
     except BaseException as error:
         state.versions.pop(record.version, None)
         state.stable, state.weights = stable, weights
-        _forget(state, record.version, known)
+        forget(state, record.version, known)
         if isinstance(error, GroveError):
             error.module, error.version = state.name, str(record.version)
             context.emit(EventKind.LOAD_FAILED, state.name, record.version, error=error.message)
@@ -134,50 +126,6 @@ def _enter(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
     settle_roles(context, state)
 
 
-def introduce(
-    context: Context, worker: Worker, record: VersionRecord, limits: Limits, deadline: Deadline
-) -> Description:
-    """Have a worker import a version and say what it is, and hold it to these limits from then on.
-
-    Raises:
-        LoadFailed, DeadlineExceeded, WorkerError, SchemaError: it did not.
-    """
-    assert record.version is not None
-    faults = context.fault_plan.at_load(record.module, record.version)
-    for fault in faults:
-        told = {"fault": fault.kind.value, "point": fault.point.value, "tick": None}
-        context.emit(EventKind.FAULT_INJECTED, record.module, record.version, **told)
-    return _import(context, worker, record, limits, deadline, faults)
-
-
-def _import(
-    context: Context,
-    worker: Worker,
-    record: VersionRecord,
-    limits: Limits,
-    deadline: Deadline,
-    faults: tuple[Planned, ...] = (),
-) -> Description:
-    """Have a worker import a version and say what it is; `faults` strike it as it is loaded."""
-    worker.send(
-        Load(
-            PROTOCOL,
-            record.module,
-            str(record.version),
-            record.entry_point,
-            record.path,
-            context.faults_allowed,
-            faults,
-            limits=limits,
-            fenced=context.fenced,
-        )
-    )
-    said = await_answer(worker, deadline, limits, "imported", Introduced)
-    if said.protocol != PROTOCOL:
-        raise ProtocolError(f"it speaks protocol {said.protocol}, the engine {PROTOCOL}: two versions of grove-core")
-    return Description(record, Schema.of(said.specs), said)
-
-
 def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker: Worker, deadline: Deadline) -> None:
     """Have a worker that was introduced map its columns, initialise, warm up and take a document over.
 
@@ -186,12 +134,7 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         LoadFailed, DeadlineExceeded, WorkerError: it did not become ready.
         MigrationRefused: it has a document, and does not take the one there is.
     """
-    if loaded.description.introduced.checks_config:
-        worker.send(CheckConfig(loaded.config))
-        checked = await_answer(worker, deadline, loaded.limits, "asked about its config", ConfigChecked)
-        if checked.mistakes:
-            raise mistaken(state.name, loaded.version, checked.mistakes)
-        loaded.newborn = checked.newborn
+    check_config(state, loaded, worker, deadline)
     document, giver = _document_for(state, loaded)
     bases = offers(context, loaded.description)
     with put_off():  # nothing waits in here, and what is opened is closed
@@ -252,7 +195,7 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
     Raises:
         GroveError: it cannot be imported, or its lenses do not fit.
     """
-    _join(state, learn(context, record))
+    join(state, learn(context, record))
 
 
 def learn(context: Context, record: VersionRecord) -> Description:
@@ -263,7 +206,7 @@ def learn(context: Context, record: VersionRecord) -> Description:
     """
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     with kept_on_success(context, lambda _: None) as worker:
-        description = _import(context, worker, record, context.settings.limits, deadline)
+        description = introduced(context, worker, record, context.settings.limits, deadline)
         with put_off():
             worker.kill()
             worker.close()
@@ -292,15 +235,7 @@ def kept_on_success(context: Context, undo: Callable[[bool], None]) -> Iterator[
         raise
 
 
-def _check_measured(worker: Worker, limits: Limits) -> None:
-    """Refuse a limit that nobody could hold a version to."""
-    if limits.cpu_ms is not None and worker.cpu_seconds() is None:
-        raise WorkerError(
-            f"{limits.told(Limit.CPU)} cannot be held: this isolation does not measure the CPU time of its workers"
-        )
-
-
-def _join(state: ModuleState, description: Description) -> None:
+def join(state: ModuleState, description: Description) -> None:
     """Add a version's schema and lenses to the graph, checking every lens that touches it."""
     version = description.record.version
     assert version is not None
@@ -309,7 +244,7 @@ def _join(state: ModuleState, description: Description) -> None:
     state.descriptions[version] = description
 
 
-def _forget(state: ModuleState, version: Version, known: Description | None) -> None:
+def forget(state: ModuleState, version: Version, known: Description | None) -> None:
     """Put the graph back to what was known of a version before a load that failed."""
     if state.descriptions.get(version) is known and known is None:
         if version in state.graph.versions:

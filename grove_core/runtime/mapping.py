@@ -29,7 +29,7 @@ from grove_core.migration.plan import Endpoint, Function, Hop, Joint, LensFuncti
 from grove_core.parts.running import Worker
 from grove_core.runtime.context import Context
 from grove_core.runtime.deadline import Deadline
-from grove_core.runtime.loading import introduce
+from grove_core.runtime.introducing import introduce
 from grove_core.runtime.state import ModuleState
 from grove_core.wire.messages import PROTOCOL, Given, Raised, RunMap, RunMigrator, Scratch, Side, Slot
 

@@ -78,6 +78,17 @@ class Packages:
             self._copies.pop(folder).claim.remove()
         self._scanned = {key: folder for key, folder in self._scanned.items() if folder in self._copies}
 
+    def contents(self, record: VersionRecord) -> str | None:
+        """Return the digest of the copy that a version runs from; None where it is not known, or runs from none."""
+        folders = {Path(folder) for folder in record.path}
+        return next((copy.contents for folder, copy in self._copies.items() if folder in folders), None)
+
+    def take(self, other: Packages) -> None:
+        """Have the copies that another one made, which has none then. To do it twice is to do it once."""
+        self._copies.update(other._copies)
+        self._scanned.update(other._scanned)
+        other._copies, other._scanned = {}, {}
+
     def close(self) -> None:
         """Remove every copy."""
         self.keep(())

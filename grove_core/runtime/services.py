@@ -17,7 +17,7 @@ from grove_core.author.services import Service
 from grove_core.base.errors import DeadlineExceeded, GroveError, ProtocolError, ServiceFailed, WorkerError
 from grove_core.base.records import FaultKind
 from grove_core.base.showing import brief
-from grove_core.parts.running import Worker
+from grove_core.parts.running import Peer
 from grove_core.runtime.adoption import remap
 from grove_core.runtime.asks import Problem, problem_of, read_output
 from grove_core.runtime.context import Context
@@ -61,7 +61,7 @@ def offers(context: Context, description: Description) -> tuple[Offer, ...]:
     return tuple(found.values())
 
 
-def answer(context: Context, asker: Description, worker: Worker, call: CallService, failed: Failed) -> None:
+def answer(context: Context, asker: Description, worker: Peer, call: CallService, failed: Failed) -> None:
     """Answer a call of a version, whatever becomes of it.
 
     Args:

@@ -115,6 +115,8 @@ class LoadedVersion:
     """When its memory was last measured for a comparison, by the clock, and what came of it."""
     bases: dict[str, Standing] = field(default_factory=dict)
     """The modules that it needs, as they were when its worker came up."""
+    former: list[Description] = field(default_factory=list)
+    """The codes that it had before its patches, the first one first: a patch can be undone."""
     replaced: Worker | None = None
     """The worker that it had before it was reloaded, until that has ended; its own where it was not."""
     renewals: int = 0

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from types import FrameType
+from typing import Self
 
 from grove_core.base.errors import EngineClosed, InsideTick
 
@@ -68,16 +71,43 @@ class Turns:
 class Turn:
     """The turn of one call."""
 
-    __slots__ = ("_call", "_turns")
+    __slots__ = ("_call", "_frame", "_longest", "_since", "_turns")
 
     def __init__(self, turns: Turns, call: str) -> None:
         self._turns = turns
         self._call = call
+        self._frame: FrameType | None = None
+        self._longest = self._since = 0.0
 
-    def __enter__(self) -> None:
-        self._turns.wait(self._call, sys._getframe(1))
+    def __enter__(self) -> Self:
+        self._frame = sys._getframe(1)
+        self._turns.wait(self._call, self._frame)
+        self._since = time.perf_counter()
+        return self
+
+    @property
+    def longest(self) -> float:
+        """How many seconds in a row nobody else could have a turn, at the most so far."""
+        return max(self._longest, time.perf_counter() - self._since)
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Let others have their turns during a block within this one, and have it again after that.
+
+        Raises:
+            EngineClosed: the engine was closed meanwhile.
+        """
+        self._longest = self.longest
+        self._turns.give_back()
+        try:
+            yield
+        finally:
+            assert self._frame is not None
+            self._turns.wait(self._call, self._frame)
+            self._since = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
+        self._frame = None  # which holds this turn
         try:
             self._turns.give_back()
         finally:

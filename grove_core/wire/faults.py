@@ -57,12 +57,16 @@ class FaultPoint(StrEnum):
     """In a tick in which it asks for newborn."""
     MIGRATE = "migrate"
     """When it lets go of columns or maps others, takes a document over, or runs a function of a `Map`."""
+    PATCH = "patch"
+    """In code that takes a version's place, once it took the document over."""
     UNLOAD = "unload"
     """At its `shutdown`."""
 
 
 AT_LOAD = frozenset({FaultPoint.IMPORT, FaultPoint.INITIALIZE, FaultPoint.WARM_UP})
 """The points that are over once a version is loaded."""
+AT_PATCH = AT_LOAD | {FaultPoint.PATCH}
+"""The points that code reaches which takes a version's place: a fault there waits for a worker that is yet to come."""
 IN_TICKS = frozenset({FaultPoint.PROCESS, FaultPoint.SPAWN})
 """The points that are reached in ticks."""
 NEEDS_ROWS = frozenset({InjectedKind.CORRUPTION, InjectedKind.RANGE, InjectedKind.WRONG, InjectedKind.LATE})

@@ -17,6 +17,7 @@ from grove_core.wire.config_messages import CheckConfig, ConfigChecked, ConfigUp
 from grove_core.wire.faults import Planned
 from grove_core.wire.message import Message as Message
 from grove_core.wire.message import Overflow as Overflow
+from grove_core.wire.patch_messages import Patch, Patched
 from grove_core.wire.service_messages import Answered, CallService, Offer, Serve, Served, Unanswered
 
 PROTOCOL = 1
@@ -302,6 +303,7 @@ ToWorker = (
     | RunMigrator
     | CheckConfig
     | UpdateConfig
+    | Patch
     | AskIdle
     | Shutdown
     | Inject
@@ -317,6 +319,7 @@ ToEngine = (
     | Served
     | ConfigChecked
     | ConfigUpdated
+    | Patched
     | Idle
     | Given
     | Injected

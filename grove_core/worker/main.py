@@ -44,6 +44,7 @@ from grove_core.wire.messages import (
     Ticked,
     ToWorker,
 )
+from grove_core.wire.patch_messages import Patch, Patched
 from grove_core.wire.service_messages import Serve, Served
 from grove_core.worker.bounds import Bounds
 from grove_core.worker.configs import checked, newborn_of, read
@@ -70,6 +71,7 @@ STAGES: dict[type, str] = {
     RunMigrator: "migrate",
     CheckConfig: "config_type",
     UpdateConfig: "update_config",
+    Patch: "patch",
 }
 """What a version was doing, by the message it was doing it for."""
 
@@ -138,6 +140,7 @@ class Hosted:
             Serve: self._serve,
             CheckConfig: lambda order: checked(type(self.module), order.config),
             UpdateConfig: self._update_config,
+            Patch: self._patch,
             AskIdle: lambda _: Idle(bool(module.is_idle())),
             Inject: self._inject,
             Shutdown: self._shutdown,
@@ -188,13 +191,24 @@ class Hosted:
         self._injector.reach(FaultPoint.WARM_UP)
         if fresh is not None:
             self.module.set_state(msgspec.msgpack.decode(fresh))  # as it was before the warm-up
-        taken = False
+        taken = self._take_over(order.document, order.document_version)
         if order.document is not None and self._keeps_document:
-            document = msgspec.msgpack.decode(order.document)
-            taken = bool(self.module.migrate_state_from(order.document_version, document))
             self._injector.reach(FaultPoint.MIGRATE)
-        self.module._document_changed = False
         return Ready(self._document(), taken)
+
+    def _patch(self, order: Patch) -> Patched:
+        self.module.entities = self._nobody  # no rows may be written between two ticks
+        taken = self._take_over(order.document, order.document_version)
+        self._injector.reach(FaultPoint.PATCH)
+        return Patched(self._document(), taken)
+
+    def _take_over(self, document: bytes | None, giver: str) -> bool:
+        """Go on from the document of another version, or of other code; tell whether it was taken."""
+        taken = False
+        if document is not None and self._keeps_document:
+            taken = bool(self.module.migrate_state_from(giver, msgspec.msgpack.decode(document)))
+        self.module._document_changed = False
+        return taken
 
     def _remap(self, order: Remap, descriptors: list[int]) -> Mapped:
         self.module.entities = self._nobody  # those it had must not be looked at any more

@@ -61,6 +61,7 @@ from grove_core.wire.messages import (
     ToWorker,
 )
 from grove_core.wire.overflow import sealed, unlinked
+from grove_core.wire.patch_messages import Patch, Patched
 from grove_core.wire.service_messages import Answered, AnswerPart, CallService, Offer, Serve, Served, Unanswered
 from grove_core.wire.stream import FRAME, HEADER
 from grove_core.wire.zygote_messages import Exited, Fork, Forked, FromZygote, Hurry, ToZygote
@@ -89,6 +90,8 @@ MESSAGES: list[Message] = [
     ConfigChecked((), {"speed": 1.5, "n": 3, "on": True}),
     UpdateConfig({}),
     ConfigUpdated(True),
+    Patch(b"\x80", "1.0.0"),
+    Patched(None, False),
     Prepare((Slot("x", "<f4", 4096, 8192, True),), {"deep": [1, {"a": None}], "b": b"raw"}, b"\x80", "1.0.0"),
     Prepare((), {}, None, "1.0.0"),
     Prepare((), {}, None, "1.0.0", (Offer("bank", "1.2.0", (Service("total", "()", ()),)),)),

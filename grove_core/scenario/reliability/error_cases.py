@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from grove_core.base.errors import GroveError, PackageError, WorkerError
 from grove_core.scenario.common.written import Files, package
 from grove_core.scenario.reliability.victim import CHILD, MODULE, ONE, TWO, Victim, source
-from grove_core.wire.faults import AT_LOAD, IN_TICKS, NEEDS_ROWS, SEEN_AS, FaultPoint, InjectedKind
+from grove_core.wire.faults import AT_LOAD, AT_PATCH, IN_TICKS, NEEDS_ROWS, SEEN_AS, FaultPoint, InjectedKind
 
 if TYPE_CHECKING:
     from grove_core.debug import DebugEngine
@@ -36,6 +36,8 @@ def strike(engine: DebugEngine, victim: Victim, kind: InjectedKind, point: Fault
     """
     if point in AT_LOAD:
         return _strike_load(engine, victim, kind, point)
+    if point is FaultPoint.PATCH:
+        return _strike_patch(engine, victim, kind)
     if point is FaultPoint.UNLOAD:
         return _strike_unload(engine, kind)
     if point is FaultPoint.MIGRATE:
@@ -49,7 +51,7 @@ def fits(kind: InjectedKind, point: FaultPoint, seen_as: str) -> bool:
         return True
     if point in IN_TICKS:
         return seen_as == SEEN_AS[kind].value
-    return seen_as != NOTHING if point in AT_LOAD else True
+    return seen_as != NOTHING if point in AT_PATCH else True
 
 
 def _inject(engine: DebugEngine, kind: InjectedKind, point: FaultPoint) -> None:
@@ -66,6 +68,20 @@ def _strike_load(engine: DebugEngine, victim: Victim, kind: InjectedKind, point:
         wrong = ["a load failed and its version is there"] * engine.is_version_loaded(MODULE, TWO)
         return type(error).__name__, wrong
     return NOTHING, []
+
+
+def _strike_patch(engine: DebugEngine, victim: Victim, kind: InjectedKind) -> tuple[str, list[str]]:
+    """Have code that does the same take the place of version 2, and undo it where that came about."""
+    _inject(engine, kind, FaultPoint.PATCH)
+    seen_as = NOTHING
+    try:
+        victim.patch(TWO)
+    except WorkerError as error:
+        seen_as = type(error).__name__
+    told, wrong = _seen(victim)
+    if seen_as == NOTHING:
+        engine.undo_patch(MODULE, TWO)
+    return seen_as, wrong + [f"the code that went on had a fault: {told}"] * (told != NOTHING)
 
 
 def _strike_unload(engine: DebugEngine, kind: InjectedKind) -> tuple[str, list[str]]:

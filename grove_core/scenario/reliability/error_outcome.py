@@ -121,7 +121,8 @@ def _table(seen: ErrorsSeen) -> Iterator[str]:
     yield from (
         "",
         f"{IMPOSSIBLE}: needs rows, and is possible in ticks only. At import, initialize and warm_up: the",
-        "error of the load, which failed as a whole. unload: it is unloaded whatever it does.",
+        "error of the load, which failed as a whole; at patch that of the patch, and the code",
+        "before goes on. unload: it is unloaded whatever it does.",
         "Without limits set, memory, flood and fork are no fault. In a move of entities it is",
         "enough to end who does not let go in time.",
     )

@@ -54,10 +54,8 @@ class Victim:
     def __init__(self, engine: DebugEngine, folder: Path, advance: Callable[[], TickReport]) -> None:
         self._engine = engine
         self._advance = advance
-        self._paths = {
-            version: str(write(folder / f"v{version}", package(MODULE, str(version), {"__init__.py": source(adds)})))
-            for version, adds in ADDS.items()
-        }
+        self._paths = {version: _written(folder / f"v{version}", version, "") for version in ADDS}
+        self._changed = {version: _written(folder / f"v{version}-changed", version, "# changed\n") for version in ADDS}
         self.ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._n: NDArray[np.int64] = np.empty(0, np.int64)
         self._level: NDArray[np.float32] = np.empty(0, np.float32)
@@ -76,6 +74,14 @@ class Victim:
             GroveError: it is not loaded.
         """
         self._engine.load_module_version(MODULE, version, path=self._paths[version])
+
+    def patch(self, version: Version) -> None:
+        """Put changed code that does the same in the place of a version.
+
+        Raises:
+            GroveError: the code before goes on.
+        """
+        self._engine.patch_module_version(MODULE, version, path=self._changed[version])
 
     def restore(self) -> None:
         """Do what an operator does after a fault: load what is missing, and give each version half."""
@@ -121,6 +127,12 @@ class Victim:
         columns = self._engine.entities(MODULE)
         order = np.argsort(columns["id"])
         return {name: values[order] for name, values in columns.items()}
+
+
+def _written(folder: Path, version: Version, after: str) -> str:
+    """Write a version's package, its code followed by a text; return its folder."""
+    code = {"__init__.py": source(ADDS[version]) + after}
+    return str(write(folder, package(MODULE, str(version), code)))
 
 
 def source(adds: int) -> str:
