@@ -20,12 +20,13 @@ from grove_core.base.limits import Limits
 from grove_core.base.records import VersionRecord
 from grove_core.migration.plan import Endpoint
 from grove_core.parts.running import Worker
+from grove_core.runtime.awaiting import await_answer
 from grove_core.runtime.context import Context
 from grove_core.runtime.deadline import Deadline
 from grove_core.runtime.dependencies import refuse_unmet, standing_of
-from grove_core.runtime.introducing import answer_of, answering, check_config, introduce, introduced, refuse_unmeasured
+from grove_core.runtime.introducing import check_config, introduce, introduced, refuse_unmeasured
 from grove_core.runtime.roles import settle_roles
-from grove_core.runtime.services import offers
+from grove_core.runtime.services import answer, fail_between_ticks, offers
 from grove_core.runtime.state import (
     Description,
     LoadedVersion,
@@ -40,6 +41,7 @@ from grove_core.wire.messages import (
     Ready,
     Slot,
 )
+from grove_core.wire.service_messages import CallService
 
 
 def load(
@@ -141,8 +143,11 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
             worker.send(Prepare(slots, loaded.config, document, str(giver), bases), descriptors)
         finally:
             close_all(descriptors[1:])
-    called = answering(context, loaded.description, worker)
-    ready = answer_of(worker, deadline, loaded.limits, "initialised and warmed", Ready, called=called)
+
+    def called(call: CallService) -> None:
+        answer(context, loaded.description, worker, call, fail_between_ticks(context))
+
+    ready = await_answer(worker, deadline, loaded.limits, "initialised and warmed", Ready, called)
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
             raise MigrationRefused(

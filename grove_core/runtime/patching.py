@@ -21,11 +21,11 @@ from grove_core.parts.running import Worker
 from grove_core.runtime.adoption import has_let_go, let_go
 from grove_core.runtime.apart import Apart
 from grove_core.runtime.asks import flush_output, read_output
+from grove_core.runtime.awaiting import await_answer
 from grove_core.runtime.context import Context
 from grove_core.runtime.deadline import Deadline
-from grove_core.runtime.dependencies import standing_of
 from grove_core.runtime.fitting import refuse_misfit, refuse_unmet_after
-from grove_core.runtime.introducing import answer_of, initialise, introduce
+from grove_core.runtime.introducing import initialise, introduce
 from grove_core.runtime.loading import forget, join
 from grove_core.runtime.moves import Transaction, settle
 from grove_core.runtime.renaming import renaming
@@ -209,21 +209,21 @@ def _change_places(context: Context, patch: Patch) -> None:
             leave_memory(context, state, loaded)
     patch.known, patch.joined = state.descriptions.get(patch.target), True
     join(state, fresh.description)
-    fresh.bases = standing_of(context.modules, fresh.description)
     for each in (loaded, fresh):
         read_output(context, state, each)
         flush_output(context, state, each)
     patch.old, patch.entities = loaded.worker, loaded.count
-    renewals = loaded.renewals + (fresh.description.introduced.services != patch.before.introduced.services)
     rename = renaming(context.modules, state, loaded, patch.target)
+    offered = [each.introduced.services for each in (patch.before, fresh.description)]
+    renewals = loaded.renewals + (offered[0] != offered[1])  # then those that need it are to learn of that
 
     def change() -> None:
         patch.begun = True
         loaded.description, loaded.former = fresh.description, patch.former
-        loaded.newborn, loaded.bases = fresh.newborn, fresh.bases
+        loaded.newborn, loaded.bases, loaded.renewals = fresh.newborn, fresh.bases, renewals
         loaded.document, loaded.document_ahead = fresh.document, False
         loaded.mapped, loaded.idle_asked, loaded.failed, loaded.restarts = None, False, None, 0
-        loaded.worker, loaded.renewals = fresh.worker, renewals  # who calls its services is to know others
+        loaded.worker = fresh.worker
         rename()
         patch.then()
         settle_roles(context, state)
@@ -267,7 +267,7 @@ def _take_over(context: Context, fresh: LoadedVersion, document: bytes | None, g
         limit_ms, setting = limits.tick_ms, f"its limit {Limit.WALL}"
     worker.send(TakeOver(document, str(giver)))
     deadline = Deadline(context.waiting, limit_ms / 1000)
-    return answer_of(worker, deadline, limits, "given the document at the change", Patched, setting)
+    return await_answer(worker, deadline, limits, "given the document at the change", Patched, setting=setting)
 
 
 def _finish(context: Context, patch: Patch) -> None:
