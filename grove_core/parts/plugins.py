@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import importlib_metadata
 import pluggy
@@ -13,7 +13,10 @@ import pluggy
 from grove_core.base.errors import DuplicateName, PluginFailed, UnknownPart
 from grove_core.base.showing import brief
 from grove_core.parts import hookspecs
+from grove_core.parts.choice import Choice
 from grove_core.parts.metadata import entries_of, full_name, unshadowed
+
+Part = TypeVar("Part")
 
 
 class PartKind(StrEnum):
@@ -56,6 +59,17 @@ class Registered:
     factory: Callable[..., Any] = field(repr=False)
     entry_point: str | None = None
     """By which a worker can import the plugin; None for an object that was given to the engine."""
+
+
+@dataclass
+class Chosen(Generic[Part]):
+    """A part that somebody chose, made, with what to call it when it fails."""
+
+    name: str
+    plugin: str
+    part: Part
+    told: bool = False
+    """Whether it was reported that it fails."""
 
 
 def make_plugin_manager(
@@ -143,6 +157,17 @@ class Catalogue:
                 f"the {kind.value} {name!r} cannot be made with {brief(dict(options))}: {error}",
                 plugin=registered.plugin,
             ) from error
+
+    def choose(self, kind: PartKind, choices: Iterable[Choice]) -> list[Chosen[Any]]:
+        """Make the parts that somebody chose, in their order.
+
+        Raises:
+            UnknownPart, PluginFailed: see `make`.
+        """
+        return [
+            Chosen(each.use, self.find(kind, each.use).plugin, self.make(kind, each.use, each.options))
+            for each in choices
+        ]
 
 
 def _installed() -> Iterator[tuple[str, importlib_metadata.EntryPoint | ValueError]]:

@@ -10,9 +10,10 @@ from packaging.version import Version
 from grove_core.base.comparison import Judgement
 from grove_core.base.errors import WrongTransition
 from grove_core.base.rollouts import TRANSITIONS, RolloutAction, RolloutState, StepRecord, allowed
+from grove_core.parts.contracts import Judge
 from grove_core.parts.plans import Plan
+from grove_core.parts.plugins import Chosen
 from grove_core.rollouts.counting import Counting
-from grove_core.rollouts.judged import ChosenJudge
 
 RECORDS = 1000
 """How much of what happened is remembered."""
@@ -40,7 +41,7 @@ class Rollout:
     number: int
     plan: Plan
     members: list[Member]
-    judges: list[ChosenJudge]
+    judges: list[Chosen[Judge]]
     started_at: float
     seen_at: float
     """The clock's time of the latest tick."""

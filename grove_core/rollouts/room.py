@@ -12,7 +12,7 @@ from grove_core.base.rollouts import RolloutAction, RolloutStatus
 from grove_core.base.showing import brief
 from grove_core.base.versions import Requirement
 from grove_core.parts.plans import NAME, Gate, Plan
-from grove_core.rollouts.judged import choose_judges
+from grove_core.parts.plugins import PartKind
 from grove_core.rollouts.rollout import Member, Rollout
 from grove_core.rollouts.roster import Roster
 from grove_core.rollouts.starting import again, canaries_of, refuse_owned
@@ -225,7 +225,7 @@ class Rollouts:
         with self._turns.take("rollouts.start"):
             chosen = self._plan(plan)
             choices = self._context.settings.judges if chosen.judges is None else chosen.judges
-            judges = choose_judges(self._context.catalogue, choices)
+            judges = self._context.catalogue.choose(PartKind.JUDGE, choices)
             with (
                 canaries_of(self._context, self._calls, versions, self._roster.rollouts, path, config) as found,
                 put_off(),

@@ -12,14 +12,13 @@ from packaging.version import Version
 from grove_core.base.clock import Clock
 from grove_core.base.events import Event, EventKind
 from grove_core.base.waiting import Waiting
-from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, ReviewingPolicy, Router
-from grove_core.parts.plugins import Catalogue, PartKind
+from grove_core.parts.contracts import FaultPolicy, GcPolicy, Hold, ReviewingPolicy, Router, Validator
+from grove_core.parts.plugins import Catalogue, Chosen, PartKind
 from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.injecting import FaultPlan
 from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
 from grove_core.runtime.sinks import Sinks, choose_sinks
-from grove_core.runtime.validators import ChosenValidator, choose_validators
 
 if TYPE_CHECKING:
     from grove_core.runtime.state import ModuleState
@@ -69,7 +68,7 @@ class Context:
         """Every module that has a version, by its name: what depends on what goes across them."""
         self.holds: dict[str, Hold] = {name: catalogue.make(PartKind.HOLD, name, {}) for name in settings.holds}
         self.migrators: tuple[ChosenMigrator, ...] = choose_migrators(catalogue, settings.migrators)
-        self.validators: list[ChosenValidator] = choose_validators(catalogue, settings.validators)
+        self.validators: list[Chosen[Validator]] = catalogue.choose(PartKind.VALIDATOR, settings.validators)
         self.fault_policy: FaultPolicy = self._make(PartKind.FAULT_POLICY, settings.fault_policy)
         self.reviewing = self.fault_policy if isinstance(self.fault_policy, ReviewingPolicy) else None
         """The same, where it has a say about failed entities, and has not failed itself."""

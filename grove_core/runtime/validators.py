@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +10,7 @@ from numpy.typing import NDArray
 from grove_core.author.schema import ID, Array, Columns
 from grove_core.base.events import EventKind
 from grove_core.parts.contracts import Commit, Validator
-from grove_core.parts.plugins import Catalogue, PartKind
-from grove_core.parts.settings import Choice
+from grove_core.parts.plugins import Chosen
 
 if TYPE_CHECKING:
     from grove_core.runtime.asks import Ask
@@ -21,31 +18,6 @@ if TYPE_CHECKING:
 
 LONGEST = 500
 """How many characters of a validator's sentence are told."""
-
-
-@dataclass(frozen=True)
-class ChosenValidator:
-    """A validator of the settings."""
-
-    name: str
-    plugin: str
-    part: Validator
-
-
-def choose_validators(catalogue: Catalogue, choices: Iterable[Choice]) -> list[ChosenValidator]:
-    """Make the validators that the settings list, in their order.
-
-    Raises:
-        UnknownPart, PluginFailed: one is not registered, or cannot be made.
-    """
-    return [
-        ChosenValidator(
-            choice.use,
-            catalogue.find(PartKind.VALIDATOR, choice.use).plugin,
-            catalogue.make(PartKind.VALIDATOR, choice.use, choice.options),
-        )
-        for choice in choices
-    ]
 
 
 def refusal(context: Context, order: Ask, number: int, dt: float, failed: NDArray[np.int64]) -> str | None:
@@ -77,7 +49,7 @@ def refusal(context: Context, order: Ask, number: int, dt: float, failed: NDArra
     return None
 
 
-def _switch_off(context: Context, chosen: ChosenValidator, commit: Commit, what: str) -> None:
+def _switch_off(context: Context, chosen: Chosen[Validator], commit: Commit, what: str) -> None:
     context.validators.remove(chosen)
     context.emit(
         EventKind.PLUGIN_FAILED,

@@ -79,6 +79,14 @@ def open_engine(package: Any, installed: Any, isolation: Shared) -> Iterator[Ope
 
 
 @pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Have Ctrl-C raise KeyboardInterrupt, wherever the tests run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def own_isolation() -> Iterator[ProcessIsolation]:
     """An isolation whose zygote may be killed."""
     isolation = ProcessIsolation()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -235,13 +234,6 @@ def test_what_another_needs_is_not_unloaded_and_not_collected(opened: Open, refu
     engine.unload_module_version("game", 1)
     engine.tick(0.1)
     assert loaded(engine)["physics"] == ["2.0"]
-
-
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("_interruptible")

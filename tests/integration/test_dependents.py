@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -216,13 +215,6 @@ def test_one_that_is_busy_is_reloaded_once_it_is_idle(opened: Open) -> None:
     while not reloaded(engine):  # one that does not answer at once is asked again
         assert engine.tick(0.1).faults == ()
     assert [event.module for event in reloaded(engine)] == ["world", "render"]
-
-
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("_interruptible")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +107,6 @@ def test_a_paused_base_keeps_nobody_waiting(opened: Open) -> None:
     assert engine.is_paused("map")
     assert engine.tick(0.1).levels == (("tank",),)
     assert engine.entities("tank")["n"].tolist() == [3, 3]
-
-
-@pytest.fixture
-def _interruptible() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("_interruptible")
