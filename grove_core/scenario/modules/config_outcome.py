@@ -101,7 +101,7 @@ def gauges(cases: int) -> dict[Metric, Gauge]:
         Metric.INVALID_P50_MS: Gauge("Refused as not described, p50 net", "{:.1f}ms", refused),
         Metric.RAISED_P50_MS: Gauge("Refused and rolled back, p50 net", "{:.1f}ms", refused),
         Metric.REFUSED_WORST_MS: Gauge("Both, worst of all", "{:.1f}ms", Threshold(below=REFUSED_MS, binding=False)),
-        Metric.FILE_P50_MS: Gauge("grove.toml read until it has effect, p50 net", "{:.1f}ms", Threshold(below=FILE_MS)),
+        Metric.FILE_P50_MS: Gauge("A change of grove.toml, p50 net", "{:.1f}ms", Threshold(below=FILE_MS)),
         Metric.FILE_WORST_MS: Gauge("The same, worst of all", "{:.1f}ms", Threshold(below=FILE_MS, binding=False)),
         Metric.CASES: Gauge("Cases", "{:d}", Threshold(target=cases)),
         Metric.WRONG: Gauge("What was wrong in them", "{:d}", Threshold(target=0)),
