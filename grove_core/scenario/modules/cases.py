@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import numpy as np
 from grove_core.base.errors import GroveError
 from grove_core.scenario.common.outcome import percentile
 from grove_core.scenario.common.text import mark
-from grove_core.scenario.frame_clock import Shares, read_shares
+from grove_core.scenario.frame_clock import read_shares, waited_ms
 
 SHOWN = 10
 """How many sentences of a case are shown."""
@@ -28,9 +29,9 @@ class CaseSeen:
     ms: list[float] = field(default_factory=list)
     """How long it took, each time."""
     net_ms: list[float] = field(default_factory=list)
-    """The same without the time for which a process had no processor: other programs have that on their conscience."""
+    """The same without the time for which engine and workers had no processor: other programs had it."""
     pids: Callable[[], Iterable[int]] = tuple
-    """Gives the processes that take part, one at a time."""
+    """Gives the processes that take part."""
     wrong: list[str] = field(default_factory=list)
     """What was not as it must be, a sentence each."""
     differences: list[str] = field(default_factory=list)
@@ -56,7 +57,7 @@ class CaseSeen:
         finally:
             ms = (time.perf_counter() - began) * 1000
             self.ms.append(ms)
-            self.net_ms.append(ms - _waited_ms(ms, before, read_shares(pids)))
+            self.net_ms.append(ms - (waited_ms(os.getpid(), ms, before, read_shares(pids)) or 0.0))
 
     def must(self, holds: object, otherwise: str) -> None:
         """Note what is wrong, unless something holds."""
@@ -139,14 +140,3 @@ def same_bits(one: Any, other: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Tell which values of two columns are the same, bit for bit; shape (n,)."""
     bits = np.dtype(f"u{one.dtype.itemsize}")
     return np.asarray(one.view(bits) == other.astype(one.dtype).view(bits))
-
-
-def _waited_ms(ms: float, before: Shares, after: Shares) -> float:
-    """Return for how long processes had to wait for a processor, of which one at a time had something to do.
-
-    The kernel counts a wait when it ends, also what of it lay before; so no more is counted than what is left beside
-    the time in which they computed.
-    """
-    had = [after[pid] - before[pid] for pid in before.keys() & after.keys()]
-    ran, waited = sum(share.ran for share in had), sum(share.waited for share in had)
-    return max(0.0, min(waited / 1e6, ms - ran / 1e6))

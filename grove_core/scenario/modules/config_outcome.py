@@ -20,9 +20,9 @@ REFUSED_MS = 10.0
 FILE_MS = 100.0
 WIDTH = 76
 LEGEND = (
-    "p50 and worst: in real time, all versions together; net, below: without the time for which a process had no "
-    "processor. What hangs is given up after 500 ms, its limit. grove.toml: the tick that reads the change, whole; "
-    "modules run with it in that tick."
+    "p50 and worst: in real time, all versions together; net, below: without the time for which engine and workers had "
+    "no processor, as far as the kernel tells it. What hangs is given up after 500 ms, its limit. grove.toml: the tick "
+    "that reads the change, whole; modules run with it in that tick."
 )
 
 
