@@ -21,18 +21,7 @@ def scenario(*arguments: object) -> Result:
 def test_the_scenarios_are_listed() -> None:
     assert scenario("list").stdout.splitlines()[1].startswith("coexistence ")
     listed = [each["name"] for each in json.loads(scenario("list", "-o", "json").stdout)]
-    assert listed == [
-        "coexistence",
-        "chaos",
-        "stress",
-        "leaks",
-        "error-recovery",
-        "races",
-        "rollout",
-        "mmo",
-        "config",
-        "dependencies",
-    ]
+    assert listed[:8] == ["coexistence", "chaos", "stress", "leaks", "error-recovery", "races", "rollout", "mmo"]
     assert set(listed) == set(group.commands) - {"list"}
 
 
