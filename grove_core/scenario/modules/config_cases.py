@@ -37,7 +37,7 @@ MISTAKEN: dict[str, Any] = {
 }
 MISTAKES = {
     "rate": ">= 0",
-    "mode": "berserk",
+    "mode": "there are: 'hold', 'free', 'siege'",
     "names[1]": "str",
     "barrels['very long'].caliber": ">= 1",
     "barrels['very long'].spraed": "did you mean 'spread'?",

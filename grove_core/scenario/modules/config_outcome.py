@@ -11,6 +11,7 @@ from grove_core.scenario.common.judged import Threshold
 from grove_core.scenario.common.outcome import Gauge, Outcome, Section
 from grove_core.scenario.modules.cases import SHOWN, held, net_p50_ms, notes, table, worst_ms
 from grove_core.scenario.modules.config_cases import Case
+from grove_core.scenario.modules.turrets import MODULE
 
 if TYPE_CHECKING:
     from grove_core.scenario.modules.config import ConfigSeen
@@ -182,7 +183,7 @@ def _measured(seen: ConfigSeen) -> dict[Metric, float | None]:
 
 
 def _told(seen: ConfigSeen) -> Iterator[str]:
-    """Show an error, as far as one version has it."""
+    """Show an error, as far as one version has it: they describe the same."""
     told = next((case.told for case in seen.cases if case.case is Case.MISTAKES and case.told), "")
-    for line in told.splitlines():
+    for line in told.partition(f"\n{MODULE}@")[0].splitlines():
         yield from textwrap.wrap(line, WIDTH, initial_indent="", subsequent_indent="        ")
