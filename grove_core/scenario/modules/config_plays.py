@@ -101,7 +101,7 @@ class Plays:
 
     def _one(self, seen: CaseSeen) -> None:
         self._beside(2)
-        self._change(seen, self._draw.config(), restarted=[], timed=False)
+        self._give(seen)
         for _ in range(self._rounds):
             for major in (1, 2):
                 config = self._draw.config()
@@ -201,12 +201,12 @@ class Plays:
         self._turrets.tick()
         self._compare(seen)
         seen.must(self._engine.workers(MODULE)[VERSIONS[1]] == one, "version 1 has another worker")
-        self._change(seen, self._draw.config(), restarted=None, timed=False)
+        self._give(seen)
 
     def _anew(self, seen: CaseSeen) -> None:
         """Have a worker killed, and have a version that was unloaded come back."""
         self._beside(2)
-        self._change(seen, self._draw.config(), restarted=[], timed=False)
+        self._give(seen)
         self._engine.set_traffic_split(MODULE, {2: 1.0})
         self._engine.unload_module_version(MODULE, 1)
         with seen.timed():
@@ -226,7 +226,7 @@ class Plays:
 
     def _file(self, seen: CaseSeen) -> None:
         self._beside(2)
-        with self._watched() as file:
+        with self._watched(seen) as file:
             for number in range(self._rounds):
                 config = self._draw.config()
                 file.write(config, in_place=bool(number % 2))
@@ -240,7 +240,7 @@ class Plays:
 
     def _bad_file(self, seen: CaseSeen) -> None:
         self._beside(2)
-        with self._watched() as file:
+        with self._watched(seen) as file:
             for name, (contents, words) in BAD.items():
                 before = len(self._refusals())
                 file.put(contents)
@@ -257,12 +257,9 @@ class Plays:
             self._turrets.give(config)
             self._wait(seen, 1)
 
-    def _watched(self) -> SettingsFile:
+    def _watched(self, seen: CaseSeen) -> SettingsFile:
         """Return the file, with the config that the module has already."""
-        config = self._draw.config()
-        self._engine.config.update(MODULE, config)
-        self._turrets.give(config)
-        return SettingsFile(self._engine, self._folder, config)
+        return SettingsFile(self._engine, self._folder, self._give(seen))
 
     def _wait(self, seen: CaseSeen, looks: int) -> None:
         """Let the engine look at the file so often."""
@@ -274,19 +271,24 @@ class Plays:
         kind = EventKind.CONFIG_REFUSED
         return [str(event.details["reason"]) for event in self._engine.events if event.kind is kind]
 
-    def _change(
-        self, seen: CaseSeen, config: dict[str, Any], *, restarted: list[int] | None, timed: bool = True
-    ) -> None:
+    def _change(self, seen: CaseSeen, config: dict[str, Any], *, restarted: list[int]) -> None:
         """Give all versions a config, and look."""
         loaded = self._engine.get_loaded_versions(MODULE)
-        with seen.timed() if timed else CaseSeen(seen.case).timed():
+        with seen.timed():
             report: ConfigReport = self._engine.config.update(MODULE, config)
         self._turrets.give(config)
         seen.must(list(report.versions) == loaded, f"it was said to be for {_told(report.versions)}")
-        if restarted is not None:
-            anew = [version.major for version in report.restarted]
-            seen.must(anew == restarted, f"said to be restarted were {_told(report.restarted) or 'none'}")
+        anew = [version.major for version in report.restarted]
+        seen.must(anew == restarted, f"said to be restarted were {_told(report.restarted) or 'none'}")
         self._look(seen)
+
+    def _give(self, seen: CaseSeen) -> dict[str, Any]:
+        """Give all versions a config that is not what is to be timed, and return it."""
+        config = self._draw.config()
+        self._engine.config.update(MODULE, config)
+        self._turrets.give(config)
+        self._look(seen)
+        return config
 
     def _look(self, seen: CaseSeen) -> None:
         """Tick, and compare everything: what a tick does tells which config each worker has."""
