@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,9 @@ from packaging.version import Version
 from grove_core.base.errors import DependencyError
 from grove_core.base.showing import brief
 from grove_core.base.versions import REMEMBERED, matching, specifiers
+
+MODULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""What a module may be called."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ def read_need(text: str) -> Need:
     """Read a requirement.
 
     Raises:
-        DependencyError: it is not of the form, or asks for what modules do not have: extras, markers, an address.
+        DependencyError: it is not of the form, names what no module is called, or asks for what modules do not have:
+            extras, markers, an address.
     """
     try:
         read = Requirement(text)
@@ -79,4 +84,10 @@ def read_need(text: str) -> Need:
         read, wanted = None, SpecifierSet()
     if read is None or read.extras or read.marker is not None or read.url is not None:
         raise DependencyError(f"its requirement {brief(text)} is not of the form 'module>=1,<2'")
+    if not MODULE_NAME.fullmatch(read.name):
+        near = re.sub(r"[-.]+", "_", read.name).lower()
+        meant = f" (did you mean {near!r}?)" if MODULE_NAME.fullmatch(near) else ""
+        raise DependencyError(
+            f"its requirement {brief(text)} names what no module is called: a-z first, then a-z, 0-9 and _{meant}"
+        )
     return Need(text, read.name, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from grove_core.base.configs import Config
@@ -34,7 +35,7 @@ class Watched:
             SettingsError: the file cannot be read, or is not what settings are.
         """
         self._seen = self._taken = self._signature()
-        return Settings.read(self.path).config
+        return self._tables()
 
     def changed(self, now: float) -> dict[str, Config] | None:
         """Look, if it is time to, and return the tables if the file was changed, and rests; until it is `done`.
@@ -49,7 +50,7 @@ class Watched:
         if self._seen == self._taken or self._seen != before:
             return None
         try:
-            tables = Settings.read(self.path).config
+            tables = self._tables()
         except SettingsError:
             if self._signature() == self._seen:
                 raise
@@ -59,6 +60,20 @@ class Watched:
     def done(self) -> None:
         """Note that what it was changed to was dealt with, so that it is not read again."""
         self._taken = self._seen
+
+    def _tables(self) -> dict[str, Config]:
+        """Read the tables. A pipe is not read: it could keep a tick waiting for ever.
+
+        Raises:
+            SettingsError: the file cannot be read, is none, or is not what settings are.
+        """
+        try:
+            regular = stat.S_ISREG(self.path.stat().st_mode)
+        except OSError:
+            regular = True  # reading it tells why
+        if not regular:
+            raise SettingsError(f"{self.path}: it is no regular file, and only such a one can be watched")
+        return Settings.read(self.path).config
 
     def _signature(self) -> Signature | None:
         """Return None where there is no file that can be looked at."""

@@ -6,7 +6,6 @@ read of a distribution that has none; what cannot be read becomes a record with 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import importlib_metadata
@@ -15,6 +14,7 @@ from importlib_metadata import Distribution, EntryPoint
 from packaging.version import Version
 
 from grove_core.base.errors import PluginFailed
+from grove_core.base.needs import MODULE_NAME
 from grove_core.base.records import VersionRecord
 from grove_core.base.showing import brief
 from grove_core.parts.choosing import choose, resolve_loaded
@@ -26,7 +26,6 @@ from grove_core.parts.plugins import each_result
 __all__ = ["GROUP", "choose", "collect", "grove_discover_versions", "records_in", "resolve_loaded"]
 
 GROUP = "grove_core.modules"
-MODULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 UNREADABLE = "?"
 """Stands for the module's name where the metadata does not tell it."""
 

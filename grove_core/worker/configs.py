@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from itertools import islice
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -18,6 +19,8 @@ from grove_core.wire.config_messages import ConfigChecked
 
 MOST = 100
 """So many mistakes are told at most."""
+SHOWN = 20
+"""So many values are told where only some can be."""
 PLACED = re.compile(r"(.*) - at `\$(.*)`", re.DOTALL)
 """How msgspec says where a mistake is."""
 LISTS = (list, tuple, set, frozenset, Sequence)
@@ -113,7 +116,7 @@ def _mistakes(value: Any, kind: Any, path: str) -> Iterator[tuple[str, str]]:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         placed = PLACED.fullmatch(str(error))
-        yield (path, str(error)) if placed is None else (path + placed[2], placed[1])
+        yield (path, f"{error}{_instead_of(value, kind)}") if placed is None else (path + placed[2], placed[1])
 
 
 def _within(value: Any, kind: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -159,10 +162,31 @@ def _within_struct(value: dict[Any, Any], kind: Any, config: Any, path: str) -> 
             yield path + _step(name), "it is missing"
 
 
+def _instead_of(value: Any, kind: Any) -> str:
+    """Return what there is instead of a value of which only some can be."""
+    kind = _meant(kind)
+    if get_origin(kind) is Literal:
+        values = list(get_args(kind))
+    elif isinstance(kind, type) and issubclass(kind, Enum):
+        values = [each.value for each in kind]
+    else:
+        return ""
+    more = ["..."] if len(values) > SHOWN else []
+    return f"{_near(value, filter(_is_text, values))}; there are: {', '.join([*map(brief, values[:SHOWN]), *more])}"
+
+
 def _unknown(key: Any, known: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(str(key), known, 1)
-    meant = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"there is no such key{meant}; there are: {', '.join(sorted(known)) or 'none'}"
+    return f"there is no such key{_near(key, known)}; there are: {', '.join(sorted(known)) or 'none'}"
+
+
+def _near(given: Any, there: Iterable[str]) -> str:
+    """Return what may be meant by what is not there."""
+    near = difflib.get_close_matches(str(given), list(there), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _step(key: Any) -> str:

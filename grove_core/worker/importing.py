@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from typing import Any
 
 from grove_core.author.lens import as_data
@@ -10,6 +11,7 @@ from grove_core.author.module import Module
 from grove_core.author.schema import Schema
 from grove_core.author.services import needs_of, services_of
 from grove_core.base.errors import PackageError
+from grove_core.base.showing import brief
 from grove_core.wire.messages import PROTOCOL, Introduced
 from grove_core.worker.configs import newborn_columns, schema_of
 
@@ -37,9 +39,13 @@ def imported(entry_point: str) -> type[Module]:
 
 
 def introduction_of(module: Module) -> Introduced:
-    """Return what a version is."""
+    """Return what a version is.
+
+    Raises:
+        PackageError: it does not say so in the way that it must.
+    """
     kind = type(module)
-    requirements = (*(each.requirement for each in needs_of(kind)), *module.get_dependencies())
+    requirements = (*(each.requirement for each in needs_of(kind)), *_dependencies(module))
     return Introduced(
         PROTOCOL,
         module.schema.specs,
@@ -53,6 +59,14 @@ def introduction_of(module: Module) -> Introduced:
         kind.update_config is not Module.update_config,
         services_of(kind),
     )
+
+
+def _dependencies(module: Module) -> tuple[str, ...]:
+    named: object = module.get_dependencies()
+    listed = tuple(named) if isinstance(named, Iterable) and not isinstance(named, str | bytes) else (None,)
+    if not all(isinstance(each, str) for each in listed):
+        raise PackageError(f"get_dependencies must return a list such as ['physics>=1.2,<2'], not {brief(named)}")
+    return listed
 
 
 def keeps_document(module: Module) -> bool:

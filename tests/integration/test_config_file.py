@@ -206,3 +206,19 @@ def test_settings_and_the_watched_file_are_one(open_engine: OpenEngine, file: Fi
     engine.config.update(MODULE, {"speed": 3.0})
     engine.config.watch(file.path)
     assert engine.config.get(MODULE) == {"speed": 3.0}
+
+
+def test_what_is_no_file_is_not_waited_for(open_engine: OpenEngine, file: File) -> None:
+    file.write(table(2.0))
+    running = Running(open_engine, file)
+    file.path.unlink()
+    os.mkfifo(file.path)  # nobody will ever write to it
+    running.look(4)
+    (details,) = running.refused
+    assert "no regular file" in details["reason"]
+    with pytest.raises(SettingsError, match="no regular file"):
+        running.engine.config.watch(file.path)
+    file.path.unlink()
+    file.write(table(3.0))
+    running.look(2)
+    assert running.speeds == {ONE: {3.0}, TWO: {3.0}}

@@ -168,6 +168,24 @@ def test_what_modules_do_not_have_is_not_required(opened: Open, refused: Refused
         engine.load_module_version("app", 1)
 
 
+@pytest.mark.parametrize(
+    ("need", "meant"),
+    [("game-map>=1", "did you mean 'game_map'?"), ("Game.Map", "did you mean 'game_map'?"), ("2d", "a-z first")],
+)
+def test_what_no_module_is_called_is_not_required(opened: Open, refused: Refused, need: str, meant: str) -> None:
+    engine = opened({"app": {"1.0.0": module([need])}, "game_map": {"1.0.0": module()}})
+    with refused(engine, DependencyError, repr(need), "what no module is called", meant, module="app"):
+        engine.load_module_version("app", 1)
+
+
+@pytest.mark.parametrize("needs", ["'base'", "None", "[7]", "b'base'"])
+def test_needs_that_are_no_list(opened: Open, refused: Refused, needs: str) -> None:
+    wrong = module(body=f"get_dependencies = lambda self: {needs}")
+    engine = opened({"app": {"1.0.0": wrong}, "base": {"1.0.0": module()}})
+    with refused(engine, LoadFailed, "get_dependencies must return a list", needs.strip("b'"), module="app"):
+        engine.load_module_version("app", 1)
+
+
 def test_one_that_fails_takes_what_was_loaded_for_it_along(opened: Open, refused: Refused) -> None:
     engine = opened(
         {"app": {"1.0.0": module(["base", "other"], body=FAILS)}, "base": {"1": module()}, "other": {"1": module()}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -46,6 +47,9 @@ class Tree(msgspec.Struct):
     parts: list[Tree] = []
 
 
+Speed = IntEnum("Speed", [f"gear_{number}" for number in range(40)], start=0)
+
+
 class Game(msgspec.Struct):
     name: str
     units: dict[str, Unit] = {}
@@ -59,6 +63,7 @@ class Game(msgspec.Struct):
     pair: Pair | None = None
     few: Annotated[list[Positive], msgspec.Meta(max_length=2)] = []
     tree: Tree | None = None
+    speed: Speed | None = None
     low: int = 0
     high: int = 10
 
@@ -94,6 +99,15 @@ class Game(msgspec.Struct):
         ({"name": "a", "few": [1, 2, 3]}, ["few: Expected `array` of length <= 2"]),
         ({"name": "a", "few": [0, 2, -3]}, ["few[0]: Expected `int` >= 1", "few[2]: Expected `int` >= 1"]),
         ({"name": "a", "tree": {"parts": [{"parts": [{"value": ""}]}]}}, ["tree.parts[0].parts[0].value: Expected"]),
+        (
+            {"name": "a", "best": {"kind": "tnak"}, "speed": "fast", "order": [{"kind": 7}]},
+            [
+                "order[0].kind: Expected `str`, got `int`; there are: 'tank', 'jet'",
+                "best.kind: Invalid enum value 'tnak' (did you mean 'tank'?); there are: 'tank', 'jet'",
+                "speed: Expected `int | null`, got `str`; there are: 0, 1, ",
+            ],
+        ),
+        ({"name": "a", "speed": 40}, ["speed: Invalid enum value 40; there are: 0, 1, 2"]),
         ({"name": "a", "low": 11}, ["config: low must not be above high"]),
     ],
 )

@@ -20,6 +20,8 @@ class Bring:
     module: str
     version: Version
     entry_point: str
+    distribution: str = ""
+    """What it is said to come with: versions that come together may lie in one file. Default: it comes alone."""
 
 
 class Brought:
@@ -33,6 +35,12 @@ class Brought:
         """Return all of them."""
         where = str(Path(grove_core.__file__).parents[1])
         return [
-            VersionRecord(one.module, one.version, f"grove-core ({one.module} {one.version})", one.entry_point, where)
+            VersionRecord(
+                one.module,
+                one.version,
+                f"grove-core ({one.distribution or f'{one.module} {one.version}'})",
+                one.entry_point,
+                where,
+            )
             for one in self._versions
         ]

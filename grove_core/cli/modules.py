@@ -1,0 +1,59 @@
+"""The scenarios under `grove scenario` in which several modules, their configs and their code change while they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from grove_core.cli.reliability import json_option
+
+
+@click.command()
+@click.option(
+    "--entities",
+    type=click.IntRange(min=4),
+    default=1000,
+    show_default=True,
+    help="How many entities live in the module.",
+)
+@json_option
+@click.pass_context
+def config(ctx: click.Context, entities: int, json_path: Path | None) -> None:
+    """Configs that change while versions run, are refused, and come from a file.
+
+    An update must take less than 50 ms, and one that is refused be rolled back in every worker in less than 10 ms; a
+    change of grove.toml must have effect within 100 ms of being read. Changes are merged exactly, whoever lives keeps
+    what it was built with, every mistake is told, and versions that raise, hang or die of a config harm nobody. Exits
+    with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.modules.config import run_command
+
+    ctx.exit(run_command(entities, json_path))
+
+
+@click.command()
+@click.option(
+    "--entities",
+    type=click.IntRange(min=2),
+    default=1000,
+    show_default=True,
+    help="How many entities live in each module.",
+)
+@json_option
+@click.pass_context
+def dependencies(ctx: click.Context, entities: int, json_path: Path | None) -> None:
+    """A map, units that need it, an AI that needs both, and a chat that needs nothing.
+
+    A load must bring along what is missing; another stable map reload units and AI, base first, in less than 200 ms,
+    with every bit of their state, and not touch the chat. What is out of range or missing, the unloading of what is
+    needed, and a cycle (in less than 50 ms) must be refused with the reason, and leave nothing. Exits with 0 if it
+    PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.modules.dependencies import run_command
+
+    ctx.exit(run_command(entities, json_path))
+
+
+COMMANDS: tuple[click.Command, ...] = (config, dependencies)
+"""In the order in which they are listed."""
