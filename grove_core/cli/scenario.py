@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from grove_core.cli import reliability, rollouts
+from grove_core.cli import modules, reliability, rollouts
 from grove_core.cli.output import Output, output_option, show_json, show_table
 from grove_core.parts.settings import Settings
 from grove_core.wire.faults import SEEN_AS, InjectedKind
@@ -21,6 +21,7 @@ SCENARIOS: Mapping[str, str] = {
     "races": "A package that is rewritten while it is loaded, a thousand times.",
     "rollout": "Versions that are good, broken, slow or no worse, and rollouts that find out.",
     "mmo": "A hundred thousand players, and a new PvP system at 5, 10, 30 and 100%.",
+    "multi-module": "Map, Tank and Production, each of them changed while the others go on.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""
@@ -99,5 +100,5 @@ def coexistence(
     ctx.exit(run_command(entities, InjectedKind(fault), realtime, json_path, settings, ticks_per_second))
 
 
-for command in (*reliability.COMMANDS, *rollouts.COMMANDS):
+for command in (*reliability.COMMANDS, *rollouts.COMMANDS, *modules.COMMANDS):
     scenario.add_command(command)

@@ -1,0 +1,35 @@
+"""The scenarios under `grove scenario` about several modules, their configs and their code, while they run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from grove_core.cli.reliability import json_option
+
+
+@click.command("multi-module")
+@click.option(
+    "--entities",
+    type=click.IntRange(min=4),
+    default=1000,
+    show_default=True,
+    help="How many tanks there are; the map has four times as many tiles, and there are half as many factories.",
+)
+@json_option
+@click.pass_context
+def multi_module(ctx: click.Context, entities: int, json_path: Path | None) -> None:
+    """Map, Tank and Production, each of them changed while the others go on.
+
+    Each gets a canary, a new stable version, a rollback, and faults with their rollbacks. Every tick must go in the
+    order Map, Tank, Production; no byte of the others may change, only what needs the module may be reloaded, and every
+    value must equal a reference. Exits with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.modules.multi_module import run_command
+
+    ctx.exit(run_command(entities, json_path))
+
+
+COMMANDS: tuple[click.Command, ...] = (multi_module,)
+"""In the order in which they are listed."""
