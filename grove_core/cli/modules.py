@@ -31,5 +31,27 @@ def multi_module(ctx: click.Context, entities: int, json_path: Path | None) -> N
     ctx.exit(run_command(entities, json_path))
 
 
-COMMANDS: tuple[click.Command, ...] = (multi_module,)
+@click.command()
+@click.option(
+    "--megabytes",
+    type=click.IntRange(min=1, max=1000),
+    default=120,
+    show_default=True,
+    help="How much state there is, in millions of bytes.",
+)
+@json_option
+@click.pass_context
+def limits(ctx: click.Context, megabytes: int, json_path: Path | None) -> None:
+    """Much state, endless initialisations, corrupt state, and little memory.
+
+    All state must go out and in again in less than 2 s each, bit for bit; a slow initialisation be loaded, and one that
+    never ends be cancelled and freed; corrupt state be refused; reloads under memory pressure take less than 3 s, and
+    allocations that fail lose nothing. Exits with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.modules.limits import run_command
+
+    ctx.exit(run_command(megabytes, json_path))
+
+
+COMMANDS: tuple[click.Command, ...] = (multi_module, limits)
 """In the order in which they are listed."""

@@ -22,6 +22,7 @@ SCENARIOS: Mapping[str, str] = {
     "rollout": "Versions that are good, broken, slow or no worse, and rollouts that find out.",
     "mmo": "A hundred thousand players, and a new PvP system at 5, 10, 30 and 100%.",
     "multi-module": "Map, Tank and Production, each of them changed while the others go on.",
+    "limits": "Much state, endless initialisations, corrupt state, and little memory.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""

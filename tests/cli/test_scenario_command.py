@@ -40,6 +40,7 @@ def test_the_scenarios_are_listed() -> None:
         ("rollout", "entities", 500),
         ("mmo", "players", 100_000),
         ("multi-module", "entities", 1000),
+        ("limits", "megabytes", 120),
     ],
 )
 def test_the_scenarios_have_their_options(name: str, option: str, default: object) -> None:

@@ -20,8 +20,9 @@ from grove_core.parts.hookspecs import hookimpl
 from grove_core.runtime import tick as ticking
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.modules.battle_reference import ORDER
-from grove_core.scenario.modules.multi_module import COURSE, PATIENT, Act, MultiModule, run_command
+from grove_core.scenario.modules.multi_module import PATIENT, MultiModule, run_command
 from grove_core.scenario.modules.multi_module_outcome import Assertion, Metric
+from grove_core.scenario.modules.multi_module_seen import COURSE, Act
 
 from .breaking import Keeping, Kept, assert_broken, assert_passed
 

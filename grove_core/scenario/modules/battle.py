@@ -12,12 +12,11 @@ from packaging.version import Version
 from grove_core.scenario.common.brought import Bring, Brought
 from grove_core.scenario.isolation_check import OwnSlot, OwnTable, inspect
 from grove_core.scenario.modules.battle_reference import ORDER, Reference
+from grove_core.scenario.modules.comparing import compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from grove_core.base.records import TickReport
     from grove_core.debug import DebugEngine
@@ -135,14 +134,7 @@ class Battle:
 
     def _columns(self, module: str, version: Version) -> Iterator[str]:
         found = self._engine.entities(module, version=version)
-        ids, order = self.reference.ids[module], np.argsort(found["id"])
-        if not np.array_equal(found.pop("id")[order], ids):
-            yield f"there are {len(order)} entities, not {len(ids)}, or others"
-            return
-        expected = self.reference.of(module, version.major)
-        for name, values in found.items():
-            if wrong := _wrong(values[order], expected[name]):
-                yield f"{name} is wrong in {wrong} of {len(ids)} entities"
+        yield from compare(found, self.reference.ids[module], self.reference.of(module, version.major))
 
     def _document(self, module: str, version: Version) -> Iterator[str]:
         found = self._engine.dump_state(module, version, rows=0)["document"]
@@ -159,11 +151,3 @@ class Battle:
             for offset, (name, writable) in slots.items()
         }
         return OwnTable(inode, own)
-
-
-def _wrong(found: NDArray[np.generic], expected: NDArray[np.generic]) -> int:
-    """Count the values that are not the same, to the last bit; another dtype makes all of them wrong."""
-    if found.dtype != expected.dtype:
-        return len(expected)
-    kind = f"u{found.dtype.itemsize}"
-    return int(np.count_nonzero(found.view(kind) != expected.view(kind)))

@@ -10,10 +10,8 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +26,7 @@ from grove_core.scenario.common.holdings import Belongings
 from grove_core.scenario.modules.battle import Battle, brought
 from grove_core.scenario.modules.battle_reference import ORDER
 from grove_core.scenario.modules.multi_module_outcome import outcome
+from grove_core.scenario.modules.multi_module_seen import COURSE, FAULTS, OTHER_STABLE, Act, ActSeen, MultiModuleSeen
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -48,83 +47,6 @@ PATIENT = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0)
 """No deadline ends a version because the machine is busy."""
 Watcher = Callable[[DebugEngine, int], None]
 """Called in each act, before it is looked at, with the engine and the number of acts done."""
-
-
-class Act(StrEnum):
-    """What is done with a module."""
-
-    CANARY = "canary"
-    CANARY_FAULT = "fault of canary"
-    PROMOTION = "new stable"
-    ROLLBACK = "rollback"
-    UNLOAD = "unload"
-    STABLE_FAULT = "fault of stable"
-
-
-COURSE = (
-    Act.CANARY,
-    Act.PROMOTION,
-    Act.ROLLBACK,
-    Act.UNLOAD,
-    Act.CANARY,
-    Act.CANARY_FAULT,
-    Act.CANARY,
-    Act.PROMOTION,
-    Act.STABLE_FAULT,
-)
-"""What is done with each module, one after the other; it ends as it began."""
-OTHER_STABLE = frozenset({Act.PROMOTION, Act.ROLLBACK, Act.STABLE_FAULT})
-"""After these another version is stable, and what needs the module is reloaded."""
-FAULTS = frozenset({Act.CANARY_FAULT, Act.STABLE_FAULT})
-
-
-@dataclass(frozen=True)
-class ActSeen:
-    """An act, and what came of it."""
-
-    module: str
-    act: Act
-    ms: float
-    """The engine's call, or the tick with the fault."""
-    moved: int
-    """How many entities of the module changed their version."""
-    reloaded: tuple[str, ...]
-    """The modules that were reloaded, in their order."""
-    waited: int
-    """Ticks until they were: a dependent that is busy is reloaded later."""
-
-
-@dataclass
-class MultiModuleSeen:
-    """What was seen during a run. Sentences say what is not as it must be."""
-
-    tanks: int
-    modules: tuple[str, ...]
-    course: tuple[Act, ...]
-    entities: Mapping[str, int] = field(default_factory=dict)
-    acts: list[ActSeen] = field(default_factory=list)
-    tick_ms: array[float] = field(default_factory=lambda: array("d"))
-    ticks: int = 0
-    in_order: int = 0
-    """Ticks in which each module began after the one before it had ended."""
-    disorder: list[str] = field(default_factory=list)
-    compared: int = 0
-    """How often a module was compared with the reference, every column of it."""
-    touched: list[str] = field(default_factory=list)
-    """What an act did to modules that it was not about."""
-    reloads_wrong: list[str] = field(default_factory=list)
-    differences: list[str] = field(default_factory=list)
-    uneven: list[str] = field(default_factory=list)
-    faults_wrong: list[str] = field(default_factory=list)
-    areas: int = 0
-    foreign: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    error: str | None = None
-
-    @property
-    def acts_planned(self) -> int:
-        """How many acts there ought to be."""
-        return len(self.course) * len(self.modules)
 
 
 class MultiModule:

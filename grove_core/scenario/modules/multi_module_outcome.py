@@ -12,7 +12,7 @@ from grove_core.scenario.common.outcome import Gauge, Outcome, Section, percenti
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grove_core.scenario.modules.multi_module import MultiModuleSeen
+    from grove_core.scenario.modules.multi_module_seen import MultiModuleSeen
 
 ACT_MS = 200.0
 FRAME_MS = 16.7
