@@ -23,7 +23,7 @@ from grove_core.runtime import moves
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.modules.limits import LimitsRun, run_command
 from grove_core.scenario.modules.limits_outcome import Assertion, Metric, outcome
-from grove_core.scenario.modules.limits_seen import PATIENT, Case, Hang, HangKind, LimitsSeen, Part, Way
+from grove_core.scenario.modules.limits_seen import PATIENT, Case, Hang, HangKind, LimitsSeen, Part, Taken, Way
 
 from .breaking import Keeping, Kept, assert_broken, assert_passed
 
@@ -74,7 +74,7 @@ def test_it_passes(part: Part) -> None:
     assert document["metrics"].keys() == document["thresholds"].keys()
     assert max(map(len, result.text().splitlines())) <= 80
     if part is Part.STATE:
-        assert [len(way["out_ms"]) for way in document["ways"]] == [1] * 5
+        assert [len(way["out_of"]) for way in document["ways"]] == [1] * 5
     if part is Part.CORRUPT:
         assert {case["seen_as"] for case in document["cases"]} >= {"rule", "LensError", "MigrationRefused"}
 
@@ -194,14 +194,18 @@ def test_an_engine_that_leaves_something() -> None:
 def seen(**differs: Any) -> LimitsSeen:
     """Return what a run would see that passes, but for what differs."""
     found = LimitsSeen(120, 3, tuple(Part), slow_seconds=1.0, deadline_seconds=3.0, rows=1_000_000)
-    found.ways = [Way("there", [100.0, 1900.0, 5000.0], [100.0, 100.0, 100.0])]
-    found.document = Way("as a document", [100.0] * 3, [9000.0] * 3)
-    found.slow_ms, found.compared, found.pressure_ms = 1100.0, 9, [100.0, 2900.0, 9000.0]
+    found.ways = [Way("there", taken(100, 1900, 5000), taken(100, 100, 100))]
+    found.document = Way("as a document", taken(100), taken(9000))
+    found.slow_ms, found.compared, found.pressure = 1100.0, 9, taken(100, 2900, 9000)
     found.hangs = [hang(kind) for kind in HangKind]
     found.cases = [case(part) for part in (Part.CORRUPT, Part.PRESSURE)]
     for name, value in differs.items():
         setattr(found, name, value)
     return found
+
+
+def taken(*ms: float, waited: float = 0.0) -> list[Taken]:
+    return [Taken(each, waited) for each in ms]
 
 
 def hang(kind: HangKind = HangKind.SLEEPS, **differs: Any) -> Hang:
@@ -216,8 +220,12 @@ def case(part: Part, *wrong: str) -> Case:
 @pytest.mark.parametrize(
     ("differs", "assertion", "words"),
     [
-        ({"ways": [Way("a", [2001.0], [1.0])]}, Assertion.STATE_MOVES_FAST, "by the slowest way: 2001ms"),
-        ({"ways": [Way("a", [1.0], [2001.0]), Way("b", [1.0], [1.0])]}, Assertion.STATE_MOVES_FAST, "2001ms"),
+        ({"ways": [Way("a", taken(2001), taken(1))]}, Assertion.STATE_MOVES_FAST, "by the slowest way: 2001ms"),
+        (
+            {"ways": [Way("a", taken(1), taken(2001)), Way("b", taken(1), taken(1))]},
+            Assertion.STATE_MOVES_FAST,
+            "2001ms",
+        ),
         ({"ways": []}, Assertion.STATE_MOVES_FAST, "not measured"),
         ({"rows": 100_000}, Assertion.STATE_MOVES_FAST, "State, columns: 12MB"),
         ({"compared": 0}, Assertion.STATE_EXACT, "compared 0 times"),
@@ -229,7 +237,7 @@ def case(part: Part, *wrong: str) -> Case:
         ({"hangs": [hang(growth_mb=120.0)]}, Assertion.CANCELLED_START_FREED, "left of one, most: 120.0MB"),
         ({"hangs": [hang(growth_mb=None)]}, Assertion.CANCELLED_START_FREED, "not measured"),
         ({"hangs": [hang(left=("folder x",))]}, Assertion.CANCELLED_START_FREED, "sleeps: folder x"),
-        ({"pressure_ms": [3001.0]}, Assertion.PRESSURE_RELOADS_FAST, "3001ms"),
+        ({"pressure": taken(3001)}, Assertion.PRESSURE_RELOADS_FAST, "3001ms"),
         ({"cases": [case(Part.CORRUPT)]}, Assertion.OUT_OF_MEMORY_CLEAN, "not measured"),
         ({"cases": [case(Part.PRESSURE, "lost")]}, Assertion.OUT_OF_MEMORY_CLEAN, "a case: lost"),
     ],
@@ -237,6 +245,12 @@ def case(part: Part, *wrong: str) -> Case:
 def test_what_a_run_is_held_against(differs: dict[str, Any], assertion: Assertion, words: str) -> None:
     assert_passed(outcome(seen()))
     assert_broken(outcome(seen(**differs)), assertion, words)
+
+
+def test_the_time_without_a_processor_is_told_and_does_not_decide() -> None:
+    result = outcome(seen(ways=[Way("a", taken(2900, waited=2000), taken(100))]))
+    assert_passed(result)
+    assert (result.metrics[Metric.OUT_MS], result.metrics[Metric.OUT_WORST_MS]) == (900, 2900)
 
 
 @pytest.mark.parametrize("wrong", [{"megabytes": 0}, {"rounds": 0}, {"slow_seconds": 3.0, "deadline_seconds": 3.0}])

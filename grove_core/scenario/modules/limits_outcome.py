@@ -15,7 +15,7 @@ from grove_core.scenario.modules.limits_seen import Part
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from grove_core.scenario.modules.limits_seen import Case, LimitsSeen
+    from grove_core.scenario.modules.limits_seen import Case, LimitsSeen, Taken
 
 MOVE_MS = 2000.0
 """How long the state may take out, and in again."""
@@ -34,6 +34,7 @@ WAYS = (
     "Reload as another version: that is loaded, gets all entities, and the version that had them is unloaded. Split: "
     "half of the entities at a time. Document: one of this size besides, out with the tick that commits it, in with "
     "the load of a version that takes it over. After each way out and each way in there is a tick, and all is compared."
+    " Medians are without the time for which the engine had no processor, the worst are with it."
 )
 
 
@@ -175,7 +176,7 @@ def outcome(seen: LimitsSeen) -> Outcome:
             "ways": [*seen.ways, seen.document],
             "hangs": seen.hangs,
             "cases": seen.cases,
-            "pressure_ms": seen.pressure_ms,
+            "pressure": seen.pressure,
             "hog_bytes": seen.hog_bytes,
             "compared": seen.compared,
         },
@@ -184,17 +185,17 @@ def outcome(seen: LimitsSeen) -> Outcome:
 
 
 def _measured(seen: LimitsSeen) -> dict[Metric, float | None]:
-    out, back = [way.out_ms for way in seen.ways], [way.in_ms for way in seen.ways]
+    out, back = [way.out_of for way in seen.ways], [way.into for way in seen.ways]
     over = [hang.over_ms for hang in seen.hangs]
     growth = [hang.growth_mb for hang in seen.hangs if hang.growth_mb is not None]
     return {
         Metric.STATE_MB: seen.rows * ROW / 1e6,
         Metric.OUT_MS: _slowest(out),
-        Metric.OUT_WORST_MS: max((ms for way in out for ms in way), default=None),
+        Metric.OUT_WORST_MS: _worst([taken for way in out for taken in way]),
         Metric.IN_MS: _slowest(back),
-        Metric.IN_WORST_MS: max((ms for way in back for ms in way), default=None),
-        Metric.DOCUMENT_OUT_MS: percentile(seen.document.out_ms, 50),
-        Metric.DOCUMENT_IN_MS: percentile(seen.document.in_ms, 50),
+        Metric.IN_WORST_MS: _worst([taken for way in back for taken in way]),
+        Metric.DOCUMENT_OUT_MS: _median(seen.document.out_of),
+        Metric.DOCUMENT_IN_MS: _median(seen.document.into),
         Metric.DIFFERENCES: len(seen.differences),
         Metric.SLOW_START_MS: seen.slow_ms,
         Metric.CANCELLED_PERCENT: _percent(hang.seen_as == CANCELLED for hang in seen.hangs),
@@ -204,16 +205,26 @@ def _measured(seen: LimitsSeen) -> dict[Metric, float | None]:
         Metric.HELD_MB: min((hang.held_mb for hang in seen.hangs), default=None),
         Metric.CANCELLED_MB: max(growth) if growth and len(growth) == len(seen.hangs) else None,
         Metric.CORRUPT_REFUSED_PERCENT: _percent(case.as_due for case in seen.of(Part.CORRUPT)),
-        Metric.PRESSURE_MS: percentile(seen.pressure_ms, 50),
-        Metric.PRESSURE_WORST_MS: max(seen.pressure_ms, default=None),
+        Metric.PRESSURE_MS: _median(seen.pressure),
+        Metric.PRESSURE_WORST_MS: _worst(seen.pressure),
         Metric.ALLOCATIONS_CLEAN_PERCENT: _percent(case.as_due for case in seen.of(Part.PRESSURE)),
         Metric.LEFT_OVER: len(seen.left),
     }
 
 
-def _slowest(ways: Sequence[Sequence[float]]) -> float | None:
+def _median(times: Sequence[Taken]) -> float | None:
+    """Return the median of what things took by themselves; None of none."""
+    return percentile([each.own_ms for each in times], 50)
+
+
+def _worst(times: Sequence[Taken]) -> float | None:
+    """Return the most that something took, waiting for a processor and all; None of none."""
+    return max((each.ms for each in times), default=None)
+
+
+def _slowest(ways: Sequence[Sequence[Taken]]) -> float | None:
     """Return the median of the way whose median is the highest."""
-    medians = [median for ms in ways if (median := percentile(ms, 50)) is not None]
+    medians = [median for times in ways if (median := _median(times)) is not None]
     return max(medians, default=None)
 
 
@@ -272,8 +283,7 @@ def _sections(seen: LimitsSeen) -> Iterator[Section]:
 def _ways(seen: LimitsSeen) -> Iterator[str]:
     yield f"{'way':<38}{'out':>11}{'worst':>9}{'in':>9}{'worst':>9}"
     for way in (*seen.ways, seen.document):
-        cells = [percentile(way.out_ms, 50), max(way.out_ms, default=None)]
-        cells += [percentile(way.in_ms, 50), max(way.in_ms, default=None)]
+        cells = (_median(way.out_of), _worst(way.out_of), _median(way.into), _worst(way.into))
         out, out_worst, back, back_worst = ("-" if ms is None else f"{ms:.0f}ms" for ms in cells)
         yield f"{way.name:<38}{out:>11}{out_worst:>9}{back:>9}{back_worst:>9}"
     yield ""

@@ -78,7 +78,7 @@ class Pressure:
         self._archive.spawn()
         with _hog(HOG_TIMES * seen.hoard_bytes) as pid:
             for _ in range(seen.rounds):
-                with _limited(resource.RLIMIT_AS, _address_space() + seen.own_bytes), timed(seen.pressure_ms):
+                with _limited(resource.RLIMIT_AS, _address_space() + seen.own_bytes), timed(seen.pressure):
                     self._to_two()
                     self._to_one()
                 seen.hog_bytes = _resident(pid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from packaging.version import Version
 
 from grove_core.parts.settings import Settings
 from grove_core.scenario.common.brought import Bring, Brought
+from grove_core.scenario.frame_clock import read_shares
 
 if TYPE_CHECKING:
     from grove_core.debug import DebugEngine
@@ -44,13 +46,27 @@ class HangKind(StrEnum):
     """It runs from a copy of a package, which must go as well."""
 
 
+@dataclass(frozen=True)
+class Taken:
+    """How long something took, in ms."""
+
+    ms: float
+    waited_ms: float
+    """For how much of it the engine was ready to run and had no processor; 0 where the system does not tell."""
+
+    @property
+    def own_ms(self) -> float:
+        """What is left without that: what it is judged by, so that a busy machine does not decide."""
+        return self.ms - self.waited_ms
+
+
 @dataclass
 class Way:
     """A way for all state out of where it is, and in again."""
 
     name: str
-    out_ms: list[float] = field(default_factory=list)
-    in_ms: list[float] = field(default_factory=list)
+    out_of: list[Taken] = field(default_factory=list)
+    into: list[Taken] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -109,7 +125,7 @@ class LimitsSeen:
     slow_wrong: list[str] = field(default_factory=list)
     hangs: list[Hang] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
-    pressure_ms: list[float] = field(default_factory=list)
+    pressure: list[Taken] = field(default_factory=list)
     """Reloads under memory pressure."""
     hog_bytes: int = 0
     """What another process had taken meanwhile, as the system counts it."""
@@ -142,8 +158,15 @@ def brought() -> Brought:
 
 
 @contextmanager
-def timed(into: list[float]) -> Iterator[None]:
-    """Note how long something took, in ms; nothing if it raises."""
-    began = time.perf_counter()
+def timed(into: list[Taken]) -> Iterator[None]:
+    """Note how long something took; nothing if it raises."""
+    before, began = _waited_ms(), time.perf_counter()
     yield
-    into.append((time.perf_counter() - began) * 1000)
+    ms = (time.perf_counter() - began) * 1000
+    into.append(Taken(ms, min(ms, _waited_ms() - before)))
+
+
+def _waited_ms() -> float:
+    """Return for how long this process was ready to run and had no processor, since it began."""
+    share = read_shares([os.getpid()]).get(os.getpid())
+    return 0.0 if share is None else share.waited / 1e6

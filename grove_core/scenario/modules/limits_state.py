@@ -45,10 +45,10 @@ class StateMoves:
         self._to_the_program()
 
     def _there_and_back(self, way: Way, out: Callable[[], None], back: Callable[[], None]) -> None:
-        with timed(way.out_ms):
+        with timed(way.out_of):
             out()
         self._look(f"{way.name}, out", 2)
-        with timed(way.in_ms):
+        with timed(way.into):
             back()
         self._look(f"{way.name}, in", 1)
 
@@ -85,9 +85,9 @@ class StateMoves:
         way = Way("to the program, spawned anew")
         self._seen.ways.append(way)
         for _ in range(self._seen.rounds):
-            with timed(way.out_ms):
+            with timed(way.out_of):
                 given = self._engine.entities(MODULE)
-            with timed(way.in_ms):
+            with timed(way.into):
                 self._engine.despawn(MODULE, given["id"])
                 self._engine.spawn(MODULE, **given)
             self._look(way.name, 1)
@@ -109,9 +109,9 @@ def move_document(engine: DebugEngine, seen: LimitsSeen, watcher: Watcher) -> No
     ledger, way = Ledger(engine, pages=seen.megabytes * MEGABYTE), seen.document
     ledger.begin()
     for _ in range(seen.rounds):
-        with timed(way.out_ms):
+        with timed(way.out_of):
             wrong = ledger.tick()
-        with timed(way.in_ms):
+        with timed(way.into):
             version = ledger.load(2).version
         watcher(engine, way.name)
         wrong += ledger.differences()
