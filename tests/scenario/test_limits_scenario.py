@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -251,6 +252,25 @@ def test_the_time_without_a_processor_is_told_and_does_not_decide() -> None:
     result = outcome(seen(ways=[Way("a", taken(2900, waited=2000), taken(100))]))
     assert_passed(result)
     assert (result.metrics[Metric.OUT_MS], result.metrics[Metric.OUT_WORST_MS]) == (900, 2900)
+
+
+def test_a_hog_ends_with_whoever_made_it() -> None:
+    code = (
+        "import os\nfrom grove_core.scenario.modules.limits_pressure import hog\n"
+        "with hog(1 << 20) as pid:\n    print(pid, flush=True)\n    os._exit(0)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    end = time.monotonic() + 60
+    while runs(int(told.stdout)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("wrong", [{"megabytes": 0}, {"rounds": 0}, {"slow_seconds": 3.0, "deadline_seconds": 3.0}])

@@ -294,7 +294,7 @@ def _starts(seen: LimitsSeen) -> Iterator[str]:
     told = "not loaded" if seen.slow_ms is None else f"loaded after {seen.slow_ms:.0f}ms"
     yield f"{mark(seen.slow_ms is not None)} takes {seen.slow_seconds:g} s by itself: {told}"
     for hang in seen.hangs:
-        growth = "not measured" if hang.growth_mb is None else f"{hang.growth_mb:.1f}MB"
+        growth = "not measured" if hang.growth_mb is None else f"{max(0.0, hang.growth_mb):.1f}MB"
         good = hang.seen_as == CANCELLED and not hang.left
         told = f"{hang.kind:<22}{hang.seen_as:<18}{hang.over_ms:>+6.0f}ms"
         yield f"{mark(good)} {told}   had {hang.held_mb:.0f}MB, left {growth}"
@@ -306,6 +306,7 @@ def _starts(seen: LimitsSeen) -> Iterator[str]:
 
 
 def _cases(cases: Iterable[Case]) -> Iterator[str]:
+    yield f"  {'':<40}{'seen as':<20}{'in':>11}"
     for case in cases:
         yield f"{mark(case.as_due)} {case.name:<40}{case.seen_as:<20}{case.ms:>9.0f}ms"
 

@@ -33,17 +33,18 @@ ROWS_TIMES, LEAST_ROWS = 4, 1 << 20
 HOG_TIMES = 4
 """How many times the state another process takes."""
 HOG = """
-import sys
+import os, sys
+parent = os.getppid()
 hoard = bytearray(int(sys.argv[1]))
 pages = range(0, len(hoard), 4096)
 turn = 0
-while True:
+while os.getppid() == parent:
     hoard[:: pages.step] = bytes([turn % 256]) * len(pages)
     if not turn:
         print("there", flush=True)
     turn += 1
 """
-"""A process that has so many bytes, and goes on writing to all of its pages."""
+"""A process that has so many bytes, and goes on writing to all of its pages, as long as its parent lives."""
 
 
 def tight(settings: Settings, rows: int) -> Settings:
@@ -76,7 +77,7 @@ class Pressure:
         seen = self._seen
         self._load(1)
         self._archive.spawn()
-        with _hog(HOG_TIMES * seen.hoard_bytes) as pid:
+        with hog(HOG_TIMES * seen.hoard_bytes) as pid:
             for _ in range(seen.rounds):
                 with _limited(resource.RLIMIT_AS, _address_space() + seen.own_bytes), timed(seen.pressure):
                     self._to_two()
@@ -172,16 +173,16 @@ def _limited(what: int, most: int) -> Iterator[None]:
 
 
 @contextmanager
-def _hog(size: int) -> Iterator[int]:
+def hog(size: int) -> Iterator[int]:
     """Have another process take so many bytes; yield its process id once it has them."""
     command = [sys.executable, "-c", HOG, str(size)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as hog:  # noqa: S603  our own code, by our own interpreter
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603  our own, by our own interpreter
         try:
-            assert hog.stdout is not None
-            hog.stdout.readline()
-            yield hog.pid
+            assert process.stdout is not None
+            process.stdout.readline()
+            yield process.pid
         finally:
-            hog.kill()
+            process.kill()
 
 
 def _resident(pid: int) -> int:
