@@ -34,7 +34,7 @@ def multi_module(ctx: click.Context, entities: int, json_path: Path | None) -> N
 @click.command()
 @click.option(
     "--megabytes",
-    type=click.IntRange(min=1, max=1000),
+    type=click.IntRange(min=1, max=500),
     default=120,
     show_default=True,
     help="How much state there is, in millions of bytes.",
