@@ -55,5 +55,49 @@ def dependencies(ctx: click.Context, entities: int, json_path: Path | None) -> N
     ctx.exit(run_command(entities, json_path))
 
 
-COMMANDS: tuple[click.Command, ...] = (config, dependencies)
+@click.command("multi-module")
+@click.option(
+    "--entities",
+    type=click.IntRange(min=4),
+    default=1000,
+    show_default=True,
+    help="How many tanks there are; the map has four times as many tiles, and there are half as many factories.",
+)
+@json_option
+@click.pass_context
+def multi_module(ctx: click.Context, entities: int, json_path: Path | None) -> None:
+    """Map, Tank and Production, each of them changed while the others go on.
+
+    Each gets a canary, a new stable version, a rollback, and faults with their rollbacks. Every tick must go in the
+    order Map, Tank, Production; no byte of the others may change, only what needs the module may be reloaded, and every
+    value must equal a reference. Exits with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.modules.multi_module import run_command
+
+    ctx.exit(run_command(entities, json_path))
+
+
+@click.command()
+@click.option(
+    "--megabytes",
+    type=click.IntRange(min=1, max=500),
+    default=120,
+    show_default=True,
+    help="How much state there is, in millions of bytes.",
+)
+@json_option
+@click.pass_context
+def limits(ctx: click.Context, megabytes: int, json_path: Path | None) -> None:
+    """Much state, endless initialisations, corrupt state, and little memory.
+
+    All state must go out and in again in less than 2 s each, bit for bit; a slow initialisation be loaded, and one that
+    never ends be cancelled and freed; corrupt state be refused; reloads under memory pressure take less than 3 s, and
+    allocations that fail lose nothing. Exits with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.modules.limits import run_command
+
+    ctx.exit(run_command(megabytes, json_path))
+
+
+COMMANDS: tuple[click.Command, ...] = (config, dependencies, multi_module, limits)
 """In the order in which they are listed."""

@@ -51,13 +51,16 @@ class ProcessIsolation:
         Raises:
             WorkerError: no zygote can be started, or it cannot fork.
         """
-        if not self._zygote.usable:
-            self._replace()
         try:
-            return self._take()
-        except WorkerError:
-            self._replace()
-            return self._take()
+            if not self._zygote.usable:
+                self._replace()
+            try:
+                return self._take()
+            except WorkerError:
+                self._replace()
+                return self._take()
+        except OSError as error:
+            raise WorkerError(f"no worker can be started: {error.strerror}") from error
 
     def memory(self) -> int | None:
         """Return the anonymous bytes of the zygote and every worker together, shared pages once.

@@ -34,6 +34,9 @@ class Zygote:
     Args:
         lifeline: the reading end of the pipe that its workers hang by.
         wire: what messages go through, to it and to its workers.
+
+    Raises:
+        OSError: the system refuses.
     """
 
     def __init__(self, lifeline: int, wire: WireKind) -> None:
@@ -48,6 +51,9 @@ class Zygote:
         self._signature = signature()
         try:
             self._process = start_interpreter(MODULE, (theirs.fileno(), lifeline))
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
         self._channel: Channel[FromZygote] = Channel(ours, FromZygote)
@@ -85,9 +91,15 @@ class Zygote:
 
         Raises:
             PeerDied: the zygote is gone.
+            OSError: the system refuses.
         """
         ours, theirs = pair(self._wire)
-        output, their_output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            output, their_output = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        except BaseException:
+            ours.close()
+            theirs.close()
+            raise
         os.set_blocking(their_output, True)
         number = next(self._orders)
         self._asked[number] = ours, output

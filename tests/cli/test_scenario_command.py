@@ -41,6 +41,8 @@ def test_the_scenarios_are_listed() -> None:
         ("mmo", "players", 100_000),
         ("config", "entities", 1000),
         ("dependencies", "entities", 1000),
+        ("multi-module", "entities", 1000),
+        ("limits", "megabytes", 120),
     ],
 )
 def test_the_scenarios_have_their_options(name: str, option: str, default: object) -> None:

@@ -6,6 +6,7 @@ Every test runs over each way there is to have workers: forked or spawned, over 
 from __future__ import annotations
 
 import os
+import resource
 import select
 import shutil
 import signal
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 import grove_core
-from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError
+from grove_core.base.errors import DeadlineExceeded, PeerDied, ProtocolError, WorkerError
 from grove_core.base.ways import WireKind
 from grove_core.isolation.handle import OUTPUT_BYTES, ProcessWorker, process_memory
 from grove_core.isolation.process import ProcessIsolation
@@ -292,6 +293,21 @@ def test_killed_workers_leave_no_descriptor(started: Started) -> None:
         once()
     started.spare()
     assert open_descriptors() == before
+
+
+def test_no_descriptors_are_an_error_of_ours_and_the_next_start_works(started: Started, load: Loaded) -> None:
+    started.spare()
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        with pytest.raises(WorkerError, match="Too many open files"):
+            for _ in range(3):  # the first of them may be given the spare
+                started.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert works(started.start(), load)
 
 
 def test_kill_returns_once_it_is_gone_and_the_signal_is_named(started: Started, load: Loaded) -> None:
