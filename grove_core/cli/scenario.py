@@ -23,6 +23,7 @@ SCENARIOS: Mapping[str, str] = {
     "mmo": "A hundred thousand players, and a new PvP system at 5, 10, 30 and 100%.",
     "config": "Configs that change while versions run, are refused, and come from a file.",
     "dependencies": "A map, units and an AI that need each other, and what is refused of them.",
+    "hot-reload": "Tanks at 60 Hz, and other code in the place of theirs, again and again.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""
