@@ -399,3 +399,24 @@ def test_newborn_are_as_the_new_code_says(open_engine: OpenEngine, code: Code) -
     columns = engine.entities(MODULE)
     row = int(np.flatnonzero(columns["id"] == new)[0])
     assert (columns["tag"][row], columns["n"][row]) == (0, 5)
+
+
+def test_what_needs_it_is_reloaded_for_other_services(open_engine: OpenEngine, code: Code) -> None:
+    engine = open_engine({})
+    total, whole = (
+        code(
+            "1.0.0",
+            module(body=f"@service\ndef {name}(self): return 7", top="from grove_core import service"),
+            module="base",
+        )
+        for name in ("total", "whole")
+    )
+    engine.load_module_version("base", 1, path=total)
+    engine.load_module_version(MODULE, 1, path=code("1.0.0", module(["base"])))
+    engine.spawn(MODULE, n=[1])
+    engine.tick(0.0)
+    (pid,) = engine.workers(MODULE).values()
+    engine.patch_module_version("base", 1, path=whole)
+    engine.tick(0.0)
+    assert list(engine.workers(MODULE).values()) != [pid]
+    assert counts(engine) == [3]
