@@ -249,6 +249,18 @@ def test_code_that_does_not_fit_changes_nothing(
     assert engine.patch_module_version(MODULE, 1, path=code("1.0.1", adding(2))).patches == 1
 
 
+def test_a_default_that_is_nan_is_the_same_schema(open_engine: OpenEngine, code: Code) -> None:
+    engine = open_engine({})
+    schema = f'{SCHEMA}, z=Column("f4", default=float("nan"), nan=True)'
+    start(engine, code("1.0.0", adding(1, schema=schema)))
+    engine.patch_module_version(MODULE, 1, path=code("1.0.1", adding(2, schema=schema)))
+    kill(engine, PATCHED)
+    engine.tick(0.0)
+    assert not engine.is_paused(MODULE), "nor does a restart take it for another one"
+    with pytest.raises(PatchRefused, match=r"another schema: more is new\. Give"):
+        engine.patch_module_version(MODULE, 1, path=code("1.0.2", adding(2, schema=f'{schema}, more="?"')))
+
+
 def test_what_cannot_be_patched_is_refused_by_name(open_engine: OpenEngine, code: Code, refused: Refused) -> None:
     engine = open_engine({})
     first = code("1.0.0", adding(1))
