@@ -22,6 +22,7 @@ from grove_core.scenario.common.footprint import Growth
 from grove_core.scenario.modules import hot_reload, hot_reload_code
 from grove_core.scenario.modules.hot_reload import HotReload, HotReloadSeen, Refusal
 from grove_core.scenario.modules.hot_reload_code import MODULE, Code, Written
+from grove_core.scenario.modules.hot_reload_frames import Frames
 from grove_core.scenario.modules.hot_reload_outcome import BUDGET_MS, Assertion, Metric, outcome
 
 from .breaking import PATIENT, assert_broken
@@ -156,7 +157,7 @@ def test_figures_that_break_what_they_are_held_against() -> None:
     version = hot_reload_code.Code.FIRST
     slow = PatchReport(MODULE, version, version, 50, 1.0, BUDGET_MS + 1, None, 1)  # type: ignore[arg-type]
     good = PatchReport(MODULE, version, version, 50, 1.0, 1.0, None, 1)  # type: ignore[arg-type]
-    frames = hot_reload.Frames()
+    frames = Frames()
     frames.ms.extend([1.0, 30.0, 40.0][:2])
     frames.own_ms.extend([1.0, 2.0])
     fine = seen(patches=[good] * 3, wall_ms=[20.0, 900.0, 30.0], patched=frames, growth=Growth(4 << 20, 0, 0))

@@ -11,7 +11,6 @@ import random
 import tempfile
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,15 +25,15 @@ from grove_core.parts.settings import Settings
 from grove_core.scenario.common.command import Pace, Realtime, at_once, conclude, progress, quiet
 from grove_core.scenario.common.footprint import Footprint, Growth, without_what_was_there
 from grove_core.scenario.common.holdings import Belongings
-from grove_core.scenario.frame_clock import FrameClock, Shares, read_shares, waited_ms
-from grove_core.scenario.modules.hot_reload_code import CODES, MODULE, Code, Tanks, written
+from grove_core.scenario.frame_clock import FrameClock
+from grove_core.scenario.modules.hot_reload_code import MODULE, Code, Tanks, written
+from grove_core.scenario.modules.hot_reload_frames import Frames, Waits
 from grove_core.scenario.modules.hot_reload_outcome import outcome
 
 if TYPE_CHECKING:
     from grove_core.base.patches import PatchReport
     from grove_core.base.records import TickReport
     from grove_core.scenario.common.outcome import Outcome
-    from grove_core.scenario.frames import Frame
 
 TICKS_PER_SECOND = 60
 GAP = 15
@@ -54,24 +53,6 @@ class Refusal:
     code: Code
     error: str | None
     text: str = ""
-
-
-@dataclass
-class Frames:
-    """How long frames took: no more is kept of them, for memory is measured."""
-
-    ms: array[float] = field(default_factory=lambda: array("d"))
-    own_ms: array[float] = field(default_factory=lambda: array("d"))
-    """Without waits for a processor."""
-
-    def add(self, frame: Frame) -> None:
-        """Take a frame's times."""
-        self.ms.append(frame.ms)
-        self.own_ms.append(frame.own_ms)
-
-    def over(self, ms: float) -> tuple[int, int]:
-        """Count those that took so long or longer, and those that did without their waits."""
-        return sum(each >= ms for each in self.ms), sum(each >= ms for each in self.own_ms)
 
 
 @dataclass
@@ -156,33 +137,6 @@ class HotReload:
         return outcome(seen)
 
 
-class _Waits:
-    """How long a frame is held up because somebody who works for it has no processor, from now on.
-
-    Args:
-        pids: the engine's process, and its workers'.
-        patcher: the thread that may have the turn meanwhile, if there is one.
-    """
-
-    def __init__(self, pids: Sequence[int], patcher: int | None) -> None:
-        self._pids, self._patcher = pids, patcher
-        self._before = self._shares()
-
-    def ms(self, frame_ms: float) -> float | None:
-        """Return it for a frame that took so long, in ms; None where the system does not tell."""
-        after = self._shares()
-        waited = waited_ms(self._pids[0], frame_ms, self._own(self._before), self._own(after))
-        if waited is None or self._patcher is None or not (self._patcher in self._before and self._patcher in after):
-            return waited
-        return min(frame_ms, waited + (after[self._patcher] - self._before[self._patcher]).waited / 1e6)
-
-    def _own(self, shares: Shares) -> Shares:
-        return {pid: share for pid, share in shares.items() if pid != self._patcher}
-
-    def _shares(self) -> Shares:
-        return read_shares(self._pids if self._patcher is None else (*self._pids, self._patcher))
-
-
 class _Run:
     """One engine, and the two threads that use it."""
 
@@ -249,7 +203,7 @@ class _Run:
         """Tick once, when it is time to, and look at what the tick did."""
         seen, dt = self._seen, 1 / TICKS_PER_SECOND
         self._pace(seen.ticks * dt)
-        waits = _Waits((os.getpid(), *self._engine.workers(MODULE).values()), self._patcher)
+        waits = Waits((os.getpid(), *self._engine.workers(MODULE).values()), self._patcher)
         with self._clock.call():
             report = self._advance(self._engine, dt)
         frame = self._clock.end(seen.ticks * dt, report, waits.ms(self._clock.last_ms))
@@ -348,6 +302,3 @@ def run_command(entities: int, patches: int, json_path: Path | None) -> int:
         each = None if told is None else lambda done: told(done, "Hot reload")
         result = HotReload(entities, patches, pace=Realtime(), told=each).run()
     return conclude(result.text(), result.document(), result.passed, json_path)
-
-
-assert tuple(CODES[code].number for code in (Code.FIRST, Code.PATCH, Code.CHANGED)) == LAST[:3]

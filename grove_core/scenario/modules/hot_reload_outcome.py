@@ -14,7 +14,8 @@ from grove_core.scenario.modules.hot_reload_code import BROKEN_LINE, Code
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from grove_core.scenario.modules.hot_reload import Frames, HotReloadSeen
+    from grove_core.scenario.modules.hot_reload import HotReloadSeen
+    from grove_core.scenario.modules.hot_reload_frames import Frames
 
 RELOAD_MS = 500.0
 WORST_MS = 1000.0
