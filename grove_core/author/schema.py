@@ -81,6 +81,13 @@ class ColumnSpec(msgspec.Struct, frozen=True):
         return np.dtype(self.column.dtype)
 
 
+def _comparable(spec: ColumnSpec) -> tuple[ColumnSpec, bool]:
+    """Return what is equal for equal columns: NaN, which a default may be, equals nothing."""
+    if spec.column.default == spec.column.default:
+        return spec, False
+    return msgspec.structs.replace(spec, column=msgspec.structs.replace(spec.column, default=0)), True
+
+
 class Schema:
     """The columns of one version, `id` (int64) left out: every schema has it.
 
@@ -99,6 +106,7 @@ class Schema:
         self.specs: tuple[ColumnSpec, ...] = tuple(
             ColumnSpec(name, _checked(name, column), name in fixed) for name, column in columns.items()
         )
+        self._compared = tuple(map(_comparable, self.specs))
         self.names: tuple[str, ...] = tuple(spec.name for spec in self.specs)
         self._by_name = {spec.name: spec for spec in self.specs}
         self._dtypes = {spec.name: spec.dtype for spec in self.specs}
@@ -124,10 +132,10 @@ class Schema:
         return name in self._by_name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schema) and self.specs == other.specs
+        return isinstance(other, Schema) and self._compared == other._compared
 
     def __hash__(self) -> int:
-        return hash(self.specs)
+        return hash(self._compared)
 
     def __repr__(self) -> str:
         return f"Schema({', '.join(f'{s.name}={s.column.dtype!r}' for s in self.specs)})"

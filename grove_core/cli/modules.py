@@ -99,5 +99,28 @@ def limits(ctx: click.Context, megabytes: int, json_path: Path | None) -> None:
     ctx.exit(run_command(megabytes, json_path))
 
 
-COMMANDS: tuple[click.Command, ...] = (config, dependencies, multi_module, limits)
+@click.command("hot-reload")
+@click.option("--entities", type=click.IntRange(min=1), default=50, show_default=True, help="How many tanks there are.")
+@click.option(
+    "--patches",
+    type=click.IntRange(min=2),
+    default=10,
+    show_default=True,
+    help="How often it goes from 1.0.0 to 1.0.1, to changed code of that, and back by two undos.",
+)
+@json_option
+@click.pass_context
+def hot_reload(ctx: click.Context, entities: int, patches: int, json_path: Path | None) -> None:
+    """Tanks at 60 Hz in one thread, while another one puts other code in the place of theirs.
+
+    A reload must take less than 500 ms, and no frame go over its 16.7 ms for it; every tank must be where a reference
+    has it, bit for bit, and memory grow by less than 5 MB. A syntax error must keep the old code, another schema be
+    refused, and an undo give the old behaviour back. Exits with 0 if it PASSED, with 1 if it FAILED.
+    """
+    from grove_core.scenario.modules.hot_reload import run_command
+
+    ctx.exit(run_command(entities, patches, json_path))
+
+
+COMMANDS: tuple[click.Command, ...] = (hot_reload, multi_module, limits, config, dependencies)
 """In the order in which they are listed."""

@@ -21,10 +21,11 @@ SCENARIOS: Mapping[str, str] = {
     "races": "A package that is rewritten while it is loaded, a thousand times.",
     "rollout": "Versions that are good, broken, slow or no worse, and rollouts that find out.",
     "mmo": "A hundred thousand players, and a new PvP system at 5, 10, 30 and 100%.",
-    "config": "Configs that change while versions run, are refused, and come from a file.",
-    "dependencies": "A map, units and an AI that need each other, and what is refused of them.",
+    "hot-reload": "Tanks at 60 Hz, and other code in the place of theirs, again and again.",
     "multi-module": "Map, Tank and Production, each of them changed while the others go on.",
     "limits": "Much state, endless initialisations, corrupt state, and little memory.",
+    "config": "Configs that change while versions run, are refused, and come from a file.",
+    "dependencies": "A map, units and an AI that need each other, and what is refused of them.",
 }
 COEXISTENCE_FAULTS = [kind for kind in SEEN_AS if kind is not InjectedKind.RANGE]
 """What v2 can do wrong so that the engine sees it; none of its columns has bounds."""

@@ -69,7 +69,7 @@ def refuse_misfit(modules: Mapping[str, ModuleState], running: Description, code
         PatchRefused: it says which columns differ.
         DependencyError: it says what is missing.
     """
-    if differences := [*_differences(running.schema.specs, code.schema.specs)]:
+    if running.schema != code.schema and (differences := [*_differences(running.schema.specs, code.schema.specs)]):
         raise PatchRefused(
             f"the code has another schema: {'; '.join(differences)}. Give it a higher minor or major version and a "
             f"lens, load it with load_module_version, and split",
@@ -104,7 +104,7 @@ def _differences(mine: Iterable[ColumnSpec], theirs: Iterable[ColumnSpec]) -> It
     yield from (f"{name} is new" for name in new if name not in old)
     both = [name for name in old if name in new]
     for name in both:
-        if old[name] != new[name]:
+        if _told(old[name]) != _told(new[name]):
             yield f"{name} was {_told(old[name])}, and is {_told(new[name])}"
     if not old.keys() ^ new.keys() and list(old) != list(new):
         yield f"the columns stand in another order: {', '.join(new)}"

@@ -27,7 +27,7 @@ from grove_core.base.errors import (
 )
 from grove_core.base.events import EventKind
 from grove_core.runtime import patching
-from grove_core.wire.faults import NEEDS_ROWS, SEEN_AS, InjectedKind
+from grove_core.wire.faults import InjectedKind
 
 from .acts import kinds
 from .conftest import PATIENT, OpenEngine, Refused, kill, rows_by_id
@@ -249,6 +249,18 @@ def test_code_that_does_not_fit_changes_nothing(
     assert engine.patch_module_version(MODULE, 1, path=code("1.0.1", adding(2))).patches == 1
 
 
+def test_a_default_that_is_nan_is_the_same_schema(open_engine: OpenEngine, code: Code) -> None:
+    engine = open_engine({})
+    schema = f'{SCHEMA}, z=Column("f4", default=float("nan"), nan=True)'
+    start(engine, code("1.0.0", adding(1, schema=schema)))
+    engine.patch_module_version(MODULE, 1, path=code("1.0.1", adding(2, schema=schema)))
+    kill(engine, PATCHED)
+    engine.tick(0.0)
+    assert not engine.is_paused(MODULE), "nor does a restart take it for another one"
+    with pytest.raises(PatchRefused, match=r"another schema: more is new\. Give"):
+        engine.patch_module_version(MODULE, 1, path=code("1.0.2", adding(2, schema=f'{schema}, more="?"')))
+
+
 def test_what_cannot_be_patched_is_refused_by_name(open_engine: OpenEngine, code: Code, refused: Refused) -> None:
     engine = open_engine({})
     first = code("1.0.0", adding(1))
@@ -281,11 +293,11 @@ def test_a_rollout_that_has_ended_can_be_undone_all_the_same(open_engine: OpenEn
     assert engine.stable_version(MODULE) == PATCHED
 
 
-@pytest.mark.parametrize("kind", [kind for kind in SEEN_AS if kind not in NEEDS_ROWS])
+@pytest.mark.parametrize("kind", [InjectedKind.RAISE, InjectedKind.HANG, InjectedKind.KILL, InjectedKind.GARBAGE])
 def test_a_fault_at_the_patch_leaves_the_code_before_in_its_place(
     open_engine: OpenEngine, code: Code, refused: Refused, kind: InjectedKind
 ) -> None:
-    deadline = 300.0 if kind in (InjectedKind.LAG, InjectedKind.HANG) else 20_000.0
+    deadline = 300.0 if kind is InjectedKind.HANG else 20_000.0
     engine = open_engine({}, settings=msgspec.structs.replace(PATIENT, tick_deadline_ms=deadline))
     start(engine, code("1.0.0", adding(1)))
     given = code("1.0.1", adding(5))
@@ -399,3 +411,24 @@ def test_newborn_are_as_the_new_code_says(open_engine: OpenEngine, code: Code) -
     columns = engine.entities(MODULE)
     row = int(np.flatnonzero(columns["id"] == new)[0])
     assert (columns["tag"][row], columns["n"][row]) == (0, 5)
+
+
+def test_what_needs_it_is_reloaded_for_other_services(open_engine: OpenEngine, code: Code) -> None:
+    engine = open_engine({})
+    total, whole = (
+        code(
+            "1.0.0",
+            module(body=f"@service\ndef {name}(self): return 7", top="from grove_core import service"),
+            module="base",
+        )
+        for name in ("total", "whole")
+    )
+    engine.load_module_version("base", 1, path=total)
+    engine.load_module_version(MODULE, 1, path=code("1.0.0", module(["base"])))
+    engine.spawn(MODULE, n=[1])
+    engine.tick(0.0)
+    (pid,) = engine.workers(MODULE).values()
+    engine.patch_module_version("base", 1, path=whole)
+    engine.tick(0.0)
+    assert list(engine.workers(MODULE).values()) != [pid]
+    assert counts(engine) == [3]

@@ -21,7 +21,7 @@ from .patched import SCHEMA, adding
 from .sources import MODULE
 
 ALL = "GROVE_STRIKE_ALL" in os.environ
-EACH = 6
+EACH = 4
 HASTY = msgspec.structs.replace(PATIENT, tick_deadline_ms=5000.0, load_deadline_seconds=10.0, keep_generations=1)
 ADDING_2 = adding(100, schema=f'hit="i8", {SCHEMA}', lenses='Lens("==1.*", "==2.*", [Add("hit")])')
 OURS = ("runtime", "engine", "rollouts")
