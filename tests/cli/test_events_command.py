@@ -93,7 +93,7 @@ def test_samples_are_lines_if_they_are_asked_for(file: Path) -> None:
     assert version == (
         "2027-01-15 08:00:02.000  2.000 s  sample               shop@1.0.0        entities=90  traffic_percent=90  "
         "traffic_percent_set=90  ticks=7  processed_entities=630  avg_process_time_ms=0.5  p50_process_time_ms=0.25  "
-        "p99_process_time_ms=2  uptime_seconds=3.5  errors=0  calls=0  failed_calls=0  lost_ticks=0"
+        "p99_process_time_ms=2  uptime_seconds=3.5  errors=0  calls=0  failed_calls=0  lost_ticks=0  service_calls=0"
     )
     assert judge.endswith(
         "judgement            shop              "
