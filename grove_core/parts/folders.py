@@ -230,10 +230,11 @@ def _entries(
 
 def _copy_file(source: Path, target: Path) -> bytes:
     sha = hashlib.sha256()
-    with source.open("rb") as reading, target.open("wb") as writing:
+    with source.open("rb", buffering=0) as reading, target.open("wb", buffering=0) as writing:
         while chunk := reading.read(CHUNK):
             sha.update(chunk)
-            writing.write(chunk)
+            while chunk := chunk[writing.write(chunk) or 0 :]:
+                pass
     return sha.digest()
 
 

@@ -109,6 +109,15 @@ class SourceFolder:
 
     given: Path
 
+    @property
+    def base(self) -> Path:
+        """The folder that its packages lie in.
+
+        Raises:
+            BrokenPackage: pyproject.toml does not say it plainly.
+        """
+        return sources.read(self.given).layout.base
+
     def scan(self) -> Scan:
         """See `Original`."""
         project = scan(self.given, (sources.PROJECT,))
