@@ -35,8 +35,8 @@ class PatchCalls(Core):
         Args:
             module: the module's name.
             version: the loaded version.
-            path: a wheel, or a folder filled by `pip install --target`; None for where the loaded code came from,
-                read anew.
+            path: a wheel, a project's source folder, or a folder filled by `pip install --target`; None for where the
+                loaded code came from, read anew.
 
         Raises:
             NotFound, InvalidInput: no loaded version is meant.
@@ -54,7 +54,7 @@ class PatchCalls(Core):
             record = running
             try:
                 with turn.aside():
-                    record = code_for(self._code_at(running, path, made), running, named=path is not None)
+                    record = made.own(code_for(self._code_at(running, path, made), running, named=path is not None))
                 if loaded.description.record is not running:
                     raise PatchRefused("it was patched meanwhile, by another call; patch what is there now")
                 contents = made.contents(record)
