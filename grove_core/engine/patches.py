@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from grove_core.base.errors import GroveError, PatchRefused
+from grove_core.base.errors import GroveError, NothingToPatch, PatchRefused
 from grove_core.base.events import EventKind
 from grove_core.base.patches import PatchReport
 from grove_core.base.records import VersionRecord
@@ -59,7 +59,7 @@ class PatchCalls(Core):
                     raise PatchRefused("it was patched meanwhile, by another call; patch what is there now")
                 contents = made.contents(record)
                 if contents is not None and contents == self._packages.contents(running) and loaded.worker is not None:
-                    raise PatchRefused(f"the code there is what runs already ({contents[:DIGITS]}); change it first")
+                    raise NothingToPatch(f"the code there is what runs already ({contents[:DIGITS]}); change it first")
                 return self._patch(turn, began, loaded, record, made)
             except GroveError as error:
                 self._tell_refused(loaded, record, error)

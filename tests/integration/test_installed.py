@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from grove_core import ManualClock, MultiVersionEngine
-from grove_core.base.errors import BrokenPackage, UnsettledPackage
+from grove_core.base.errors import BrokenPackage, LoadFailed, UnsettledPackage
 from grove_core.base.records import VersionRecord
 from grove_core.parts.distributions import files_of
 from grove_core.parts.hookspecs import hookimpl
@@ -97,6 +97,22 @@ def test_a_later_load_takes_what_is_installed_by_then_and_a_rollback_what_ran(en
     assert engine.entities(MODULE)["n"].tolist() == [302 + 101], "1.0.0 is not installed any more, and ran again"
     engine.close()
     assert unpacked() == before
+
+
+def test_a_patch_of_what_is_installed_runs_from_a_copy_and_can_be_undone(engine: Any, site: Path) -> None:
+    install(site, "1.0.0", **code(1))
+    engine.load_module_version(MODULE, 1)
+    engine.spawn(MODULE, n=[100])
+    install(site, "1.0.1", **code(2))
+    assert str(engine.patch_module_version(MODULE, 1).target) == "1.0.1"
+    install(site, "1.0.2", source="half of a")
+    engine.tick(1.0)
+    assert engine.entities(MODULE)["n"].tolist() == [302]
+    with pytest.raises(LoadFailed, match="SyntaxError"):
+        engine.patch_module_version(MODULE, 1)
+    engine.undo_patch(MODULE, 1)
+    engine.tick(1.0)
+    assert engine.entities(MODULE)["n"].tolist() == [302 + 101]
 
 
 def test_the_copy_has_its_own_files_and_no_others(engine: Any, site: Path) -> None:
