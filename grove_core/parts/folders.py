@@ -137,7 +137,8 @@ def copy(root: Path, entries: Scan, into: Path) -> dict[str, bytes]:
                 folder.mkdir(parents=True, exist_ok=True)
                 made.add(folder)
             if not entry.is_folder:
-                hashes[entry.name] = _copy_file(root / entry.name, target)
+                copy_file = _copy_small_file if entry.size <= CHUNK else _copy_file
+                hashes[entry.name] = copy_file(root / entry.name, target)
     except FileNotFoundError as error:
         raise UnsettledPackage(
             f"{root} is being written: {error.filename} vanished; try again once it is done"
@@ -226,6 +227,12 @@ def _entries(
     for child in sorted(path.iterdir()):
         if not left_out(child.name):
             yield from _entries(child, f"{name}/{child.name}" if name else child.name, (*above, here), left_out)
+
+
+def _copy_small_file(source: Path, target: Path) -> bytes:
+    contents = source.read_bytes()
+    target.write_bytes(contents)
+    return hashlib.sha256(contents).digest()
 
 
 def _copy_file(source: Path, target: Path) -> bytes:

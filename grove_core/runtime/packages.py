@@ -30,7 +30,7 @@ OURS = "grove_core"
 class _Copy:
     claim: Claim
     contents: str | None
-    """The digest of what it holds; None for a wheel, and for what is not whole yet."""
+    """The digest of what it holds; None for a wheel."""
 
 
 class Packages:
@@ -123,19 +123,20 @@ class Packages:
         there = original.scan()
         if (known := self._scanned.get((original, there))) is not None:
             return known
-        with put_off():
-            claim = Claim.make()
-            folder = claim.folder
-            self._copies[folder] = _Copy(claim, None)  # from now on it is not forgotten, whatever strikes
+        claim: Claim | None = None
         try:
+            with put_off():  # a folder that is being made cannot be removed yet
+                claim = Claim.make()
+            folder = claim.folder
             contents = original.copy(there, folder)
             same = None if contents is None else self._copy_of(contents)
-        except BaseException:
-            self._remove(folder)
-            raise
-        if same is None:
             self._copies[folder] = _Copy(claim, contents)
-        else:
+        except BaseException:
+            if claim is not None:
+                self._copies[claim.folder] = _Copy(claim, None)
+                self._remove(claim.folder)
+            raise
+        if same is not None:
             self._remove(folder)
             folder = same
         self._scanned = {key: each for key, each in self._scanned.items() if key[0] != original}
