@@ -177,8 +177,8 @@ def vouched_for(root: Path, copied: Path, hashes: Mapping[str, bytes]) -> bool:
                 is_so = "is missing, which" if name not in hashes else "is not the one that"
                 raise UnsettledPackage(
                     f"{root} is being written: {name} {is_so} {record} tells of. Try again once it is done; if nobody "
-                    f"writes it, an installation broke off or files were changed by hand: install it anew, into an "
-                    f"empty folder"
+                    f"writes it, an installation broke off or files were changed by hand: install it anew "
+                    f"(`pip install --force-reinstall`, or into an empty folder)"
                 )
             left.discard(name)
     return bool(records) and not left

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import time
@@ -218,8 +217,10 @@ def _take_compiled(folder: Path, entries: Scan, into: Path) -> None:
     for entry in entries:
         if entry.name.endswith(".py"):
             os.utime(into / entry.name, ns=(entry.mtime_ns, entry.mtime_ns))
-            with contextlib.suppress(OSError):  # there is none, or it is gone
-                source, target = (Path(cache_from_source(str(each / entry.name))) for each in (folder, into))
+            source, target = (Path(cache_from_source(str(each / entry.name))) for each in (folder, into))
+            try:
                 contents = source.read_bytes()
-                target.parent.mkdir(exist_ok=True)
-                target.write_bytes(contents)
+            except OSError:  # there is none, or it cannot be read
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(contents)

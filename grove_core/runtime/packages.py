@@ -5,13 +5,14 @@ So what somebody writes there meanwhile runs in no version that is loaded, nor i
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
-from grove_core.base.errors import PackageError, UnsettledPackage
+from grove_core.base.errors import BrokenPackage, PackageError, UnsettledPackage
 from grove_core.base.interrupts import put_off
 from grove_core.base.records import VersionRecord
 from grove_core.parts.discovery import records_in
@@ -131,10 +132,15 @@ class Packages:
             contents = original.copy(there, folder)
             same = None if contents is None else self._copy_of(contents)
             self._copies[folder] = _Copy(claim, contents)
-        except BaseException:
+        except BaseException as error:
             if claim is not None:
                 self._copies[claim.folder] = _Copy(claim, None)
                 self._remove(claim.folder)
+            if isinstance(error, OSError):
+                raise BrokenPackage(
+                    f"{original.given} cannot be copied into {tempfile.gettempdir()}, the folder for temporary files "
+                    f"(TMPDIR): {error}"
+                ) from error
             raise
         if same is not None:
             self._remove(folder)

@@ -18,6 +18,8 @@ LOOK_SECONDS = 0.05
 """How far apart looks at the files are."""
 SHARE = 20
 """A look may take one part in so many of the time: those at large folders are further apart."""
+SLACK = 0.1
+"""By so much, in seconds, the system's clock of files may be behind, and more."""
 END_SECONDS = 30.0
 """How long a patch that is on is waited for at the end."""
 ANOTHER_ONE = (
@@ -58,6 +60,8 @@ class Patcher:
         self._seen: Look | None = None
         self._contents: str | None = None
         """Of what was tried last."""
+        self._rested = time.time()
+        """When a look last found nothing saved, in seconds since 1970."""
         self._good = True
         """Whether what was tried last runs."""
 
@@ -92,7 +96,9 @@ class Patcher:
                 began = time.perf_counter()
                 look = self._saves.look()
                 wait = max(LOOK_SECONDS, SHARE * (time.perf_counter() - began))
-                if look is not None and look != self._seen:
+                if look == self._seen:
+                    self._rested = time.time()
+                elif look is not None:
                     self._saved(look)
         except EngineClosed:
             pass
@@ -109,7 +115,8 @@ class Patcher:
             self._seen = look
             return
         try:
-            with self._narrator.patching(look.newest):
+            # What is put there with the time it had elsewhere was not saved then.
+            with self._narrator.patching(look.newest if look.newest > self._rested - SLACK else None):
                 report = self._engine.patch_module_version(
                     self._module, str(self._version), path=str(self._saves.folder)
                 )

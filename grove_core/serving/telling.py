@@ -23,8 +23,6 @@ COPIED = re.compile(rf"[^\s\"']*/{CLAIMED}[^/\s\"']+/")
 """Where a copy of an engine's lies, up to the files of a version."""
 
 PAUSED = "no code runs that can go on; its entities keep the state of the last good tick. Save a fix, and it goes on"
-OLD_SECONDS = 60.0
-"""A file that was saved longer ago was put there with its old time."""
 
 
 class Tone(StrEnum):
@@ -111,7 +109,7 @@ class Narrator:
 
     def __init__(self, tell: Tell, folder: Path, base: Path) -> None:
         self._tell, self._folder, self._base = tell, folder, base
-        self._saved_at = 0.0
+        self._saved_at: float | None = None
         self._lock = threading.Lock()
         self._held: list[Line] | None = None
         """What is told once a patch is: the code that it brings may fail before the call that brings it has ended."""
@@ -119,11 +117,11 @@ class Narrator:
         self._again = 0
 
     @contextmanager
-    def patching(self, saved_at: float) -> Iterator[None]:
+    def patching(self, saved_at: float | None) -> Iterator[None]:
         """Tell of a patch before what comes of it.
 
         Args:
-            saved_at: when the files were saved that are being patched, in seconds since 1970.
+            saved_at: when the files were saved that are being patched, in seconds since 1970; None if nobody knows.
         """
         self._saved_at = saved_at
         with self._lock:
@@ -177,9 +175,10 @@ class Narrator:
         self._told, self._again = None, 0
 
     def _patched(self, event: Event) -> None:
-        details, since = event.details, time.time() - self._saved_at
+        details = event.details
         source = "" if details["source"] == str(event.version) else f"{details['source']} -> "
-        after = f", {since * 1000:,.0f} ms after it was saved" if 0 <= since < OLD_SECONDS else ""
+        since = None if self._saved_at is None else (time.time() - self._saved_at) * 1000
+        after = "" if since is None else f", {since:,.0f} ms after it was saved"
         text = (
             f"{event.module}@{source}{event.version} in {details['ms']:,.0f} ms{after}; a tick waited "
             f"{details['pause_ms']:.1f} ms at most; {details['entities']:,} entities kept"

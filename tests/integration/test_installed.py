@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,15 @@ def test_an_installation_that_broke_off_is_refused(engine: Any, site: Path) -> N
         engine.load_module_version(MODULE, 1)
     assert SETTLE_SECONDS <= 1
     assert not engine.is_version_loaded(MODULE, 1)
+
+
+def test_where_no_copy_can_be_made_it_says_so(engine: Any, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site, "1.0.0", **code(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(site / "nowhere"))
+        with pytest.raises(BrokenPackage, match=r"counter@1\.0\.0: .*cannot be copied into .*nowhere.*TMPDIR"):
+            engine.load_module_version(MODULE, 1)
+    engine.load_module_version(MODULE, 1)
 
 
 def test_what_python_compiled_comes_along(engine: Any, site: Path) -> None:
