@@ -15,6 +15,8 @@ import pytest
 from grove_core.serving.saves import Saves
 from grove_core.serving.telling import authors_part, in_sources, split_traceback
 
+from ..integration.conftest import all_gone
+
 GROVE = [sys.executable, "-c", "from grove_core.cli.main import main; main()"]
 PROJECT = """
 [project]
@@ -79,10 +81,10 @@ class Running:
                 return line
         raise AssertionError(f"it ended without {words}: {''.join(self.seen)}")
 
-    def children(self) -> list[int]:
-        return [
-            int(each) for each in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        ]
+    def children(self) -> set[int]:
+        """Return the processes that it started, from any of its threads."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return {int(each) for task in tasks for each in task.read_text().split()}
 
 
 Run = Callable[..., Running]
@@ -162,6 +164,7 @@ def test_a_session_of_an_author(project: Project, run: Run) -> None:
     running.wait_for("ticks in")
     assert running.process.wait(60) == 0
     assert children
+    assert all_gone(children)
 
 
 def test_of_many_quick_saves_the_last_one_runs(project: Project, run: Run) -> None:
