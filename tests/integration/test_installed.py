@@ -191,6 +191,10 @@ def test_an_editable_installation_runs_from_a_copy_of_its_source(
         (root / layout / "counter_code" / "lazy.py").write_text("half of a")
         engine.tick(1.0)
         assert engine.entities(MODULE)["n"].tolist() == [201]
+        (root / layout / "counter_code" / "lazy.py").write_text("OWN = 300")
+        engine.patch_module_version(MODULE, 1)
+        engine.tick(1.0)
+        assert engine.entities(MODULE)["n"].tolist() == [502]
         assert "counter_code" not in sys.modules
     finally:
         sys.path.remove(str(root / layout))
