@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
 import os
 import re
@@ -85,12 +87,18 @@ def write_package(
         f"{stem}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = f"{stem}/RECORD"
-    written[record] = "".join(f"{name},,\n" for name in [*written, record])
+    written[record] = "".join(f"{name},{_hashed(content)}\n" for name, content in written.items()) + f"{record},,\n"
     for name, content in written.items():
         target = into / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content.encode() if isinstance(content, str) else content)
     return into
+
+
+def _hashed(content: str | bytes) -> str:
+    """Return what a RECORD says of a file, as pip writes it."""
+    raw = content.encode() if isinstance(content, str) else content
+    return f"sha256={base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).decode().rstrip('=')},{len(raw)}"
 
 
 class InstalledIn:

@@ -36,6 +36,7 @@ GroveError
 │   ├── RolloutActive            a rollout owns the module's split
 │   ├── ConfigRefused            a version did not take a config
 │   ├── PatchRefused             code that cannot take the place of what is loaded
+│   │   └── NothingToPatch       it is what runs already
 │   ├── WrongTransition          a rollout cannot go this way from where it is
 │   ├── InsideTick               a call from inside a tick
 │   ├── EngineClosed
@@ -218,6 +219,10 @@ class ConfigRefused(Refused):
 
 class PatchRefused(Refused):
     """Code that cannot take the place of what is loaded: another schema, another minor version, or nothing new."""
+
+
+class NothingToPatch(PatchRefused):
+    """Code that is what runs already."""
 
 
 class WrongTransition(Refused):

@@ -28,6 +28,9 @@ class VersionRecord:
     """Folders that the worker puts before its own `sys.path`; empty for what is installed."""
     error: str | None = None
     """Why the record is broken, or None."""
+    dist_info: str = field(default="", compare=False)
+    """The folder of the distribution's metadata: what is loaded is a copy of its files, as these tell them. Empty for a
+    version that is no distribution of its own: that runs from where it lies."""
 
 
 class Role(StrEnum):

@@ -23,6 +23,7 @@ class Lazy:
 
 
 COMMANDS: Mapping[str, Lazy] = {
+    "dev": Lazy("grove_core.cli.dev", "dev", "Run a version from its source, and patch it whenever it is saved."),
     "events": Lazy("grove_core.cli.events", "events", "Show what an engine wrote down of what happened."),
     "plugins": Lazy("grove_core.cli.plugins", "plugins", "Show the plugins and the parts they register."),
     "report": Lazy("grove_core.cli.report", "report", "Write a page about a module's rollouts."),

@@ -34,7 +34,6 @@ from grove_core.runtime.context import Context
 from grove_core.runtime.graphs import complete_graph
 from grove_core.runtime.mapping import new_state
 from grove_core.runtime.moves import settle
-from grove_core.runtime.packages import Packages
 from grove_core.runtime.renewing import end_replaced
 from grove_core.runtime.roles import release
 from grove_core.runtime.state import ModuleState
@@ -69,7 +68,7 @@ class Core:
             faults_allowed=self.faults_allowed,
         )
         self._states = self._context.modules
-        self._packages = Packages()
+        self._packages = self._context.packages
         self._turns = Turns()
         self._number = 0
         self._baselines = Baselines(self._context)
@@ -149,7 +148,7 @@ class Core:
         try:
             given = self._holding.of(module, config)
             records = self.versions() if path is None else self._packages.records(path)
-            record = choose(records, module, version)
+            record = self._packages.own(choose(records, module, version))
             ready = time.perf_counter()
             loaded = loading.load(
                 self._context,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from grove_core.base.errors import GroveError, PatchRefused
+from grove_core.base.errors import GroveError, NothingToPatch, PatchRefused
 from grove_core.base.events import EventKind
 from grove_core.base.patches import PatchReport
 from grove_core.base.records import VersionRecord
@@ -35,8 +35,8 @@ class PatchCalls(Core):
         Args:
             module: the module's name.
             version: the loaded version.
-            path: a wheel, or a folder filled by `pip install --target`; None for where the loaded code came from,
-                read anew.
+            path: a wheel, a project's source folder, or a folder filled by `pip install --target`; None for where the
+                loaded code came from, read anew.
 
         Raises:
             NotFound, InvalidInput: no loaded version is meant.
@@ -54,12 +54,12 @@ class PatchCalls(Core):
             record = running
             try:
                 with turn.aside():
-                    record = code_for(self._code_at(running, path, made), running, named=path is not None)
+                    record = made.own(code_for(self._code_at(running, path, made), running, named=path is not None))
                 if loaded.description.record is not running:
                     raise PatchRefused("it was patched meanwhile, by another call; patch what is there now")
                 contents = made.contents(record)
                 if contents is not None and contents == self._packages.contents(running) and loaded.worker is not None:
-                    raise PatchRefused(f"the code there is what runs already ({contents[:DIGITS]}); change it first")
+                    raise NothingToPatch(f"the code there is what runs already ({contents[:DIGITS]}); change it first")
                 return self._patch(turn, began, loaded, record, made)
             except GroveError as error:
                 self._tell_refused(loaded, record, error)

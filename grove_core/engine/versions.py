@@ -44,7 +44,8 @@ class VersionCalls(Core):
         Args:
             module: the module's name.
             version: a major number (the highest installed final of it), an exact version, or a specifier.
-            path: a wheel, or a folder filled by `pip install --target`; None for what is installed.
+            path: a wheel, a project's source folder, or a folder filled by `pip install --target`; None for what is
+                installed. What runs is a copy of it either way.
             config: what the version's `initialize` gets; None for the module's, see `engine.config`.
             limits: what the version may take, instead of what the settings say; kept for reloads and restarts.
 

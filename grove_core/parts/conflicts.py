@@ -61,7 +61,8 @@ def packages_of(found: Distribution) -> frozenset[str]:
 
 def refuse_conflicts(claims: Iterable[Claim]) -> list[VersionRecord]:
     """Return the records, each once and sorted, with an error on every one that another contradicts."""
-    distinct = list({claim.record: claim for claim in claims}.values())
+    with_files_last = sorted(claims, key=lambda claim: bool(claim.record.dist_info))  # who tells of them is heard
+    distinct = list({claim.record: claim for claim in with_files_last}.values())
     errors: dict[VersionRecord, str] = {}
     for one, other in combinations([claim for claim in distinct if claim.counts], 2):
         if disputed := _disputed(one, other):

@@ -20,7 +20,7 @@ from grove_core.base.showing import brief
 from grove_core.parts.choosing import choose, resolve_loaded
 from grove_core.parts.conflicts import Claim, packages_of, refuse_conflicts
 from grove_core.parts.hookspecs import hookimpl
-from grove_core.parts.metadata import entries_of, full_name, unshadowed
+from grove_core.parts.metadata import entries_of, full_name, metadata_folder, unshadowed
 from grove_core.parts.plugins import each_result
 
 __all__ = ["GROUP", "choose", "collect", "grove_discover_versions", "records_in", "resolve_loaded"]
@@ -70,7 +70,7 @@ def collect(manager: pluggy.PluginManager) -> tuple[list[VersionRecord], list[Pl
 
 def _claims(found: Distribution, folder: str | None) -> list[Claim]:
     """Return what one distribution claims; nothing where it has no entry point in the group."""
-    location = str(found.locate_file(""))
+    location, info = str(found.locate_file("")), metadata_folder(found)
     path = () if folder is None else (folder,)
     try:
         entries = entries_of(found, GROUP)
@@ -86,7 +86,7 @@ def _claims(found: Distribution, folder: str | None) -> list[Claim]:
         error_text = error_text or f"RECORD of {location} cannot be read: {type(error).__name__}: {error}"
     return [
         Claim(
-            VersionRecord(e.name, version, name, e.value, location, path, _entry_error(e) or error_text),
+            VersionRecord(e.name, version, name, e.value, location, path, _entry_error(e) or error_text, info),
             packages,
         )
         for e in entries

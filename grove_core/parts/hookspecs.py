@@ -42,7 +42,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def grove_discover_versions() -> Iterable[VersionRecord]:  # type: ignore[empty-body]
     """Return the installed versions, read from metadata; nothing may be imported.
 
-    A record that cannot be read is returned with its `error`, never left out.
+    A record that cannot be read is returned with its `error`, never left out. One that names its `dist_info` runs
+    from a copy of that distribution's files; another one from where it lies.
     """
 
 

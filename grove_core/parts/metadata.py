@@ -51,6 +51,12 @@ def full_name(found: Distribution) -> str:
         return normalized_name(found)
 
 
+def metadata_folder(found: Distribution) -> str:
+    """Return the folder of a distribution's metadata; nothing where it is in no folder, but in an archive."""
+    path = str(getattr(found, "_path", ""))  # private, and told by nothing else
+    return path if path and Path(path).is_dir() else ""
+
+
 def entries_of(found: Distribution, group: str) -> list[EntryPoint]:
     """Return a distribution's entry points in a group; only `entry_points.txt` is read.
 

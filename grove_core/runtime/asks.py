@@ -303,9 +303,20 @@ def read_output(context: Context, state: ModuleState, loaded: LoadedVersion) -> 
     room = OUTPUT_LIMIT - len(loaded.output)
     loaded.output += text[:room]
     loaded.output_dropped += max(0, len(text) - room)
+    _flush_when_due(context, state, loaded)
+    return loaded.worker.output >= 0
+
+
+def flush_rest(context: Context, states: Iterable[ModuleState]) -> None:
+    """Log what versions printed last that have printed nothing since."""
+    for state in states:
+        for loaded in state.versions.values():
+            _flush_when_due(context, state, loaded)
+
+
+def _flush_when_due(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:
     if loaded.output and time.monotonic() - loaded.output_logged_at >= OUTPUT_SECONDS:
         flush_output(context, state, loaded)
-    return loaded.worker.output >= 0
 
 
 def flush_output(context: Context, state: ModuleState, loaded: LoadedVersion) -> None:

@@ -39,9 +39,9 @@ class Claim:
         Raises:
             OSError: the system refuses.
         """
-        made = Path(tempfile.mkdtemp(prefix=f"grove-{os.getpid()}-")).resolve()
-        lock = -1
+        made, lock = None, -1
         try:
+            made = Path(tempfile.mkdtemp(prefix=f"grove-{os.getpid()}-")).resolve()
             lock = _open(made)
             with contextlib.suppress(OSError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,8 +50,9 @@ class Claim:
         except BaseException:
             if lock >= 0:
                 os.close(lock)
-            with contextlib.suppress(OSError):
-                made.rmdir()
+            if made is not None:
+                with contextlib.suppress(OSError):
+                    made.rmdir()
             raise
 
     def remove(self) -> None:

@@ -18,6 +18,7 @@ from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Choice, Settings
 from grove_core.runtime.injecting import FaultPlan
 from grove_core.runtime.migrators import ChosenMigrator, choose_migrators
+from grove_core.runtime.packages import Packages
 from grove_core.runtime.sinks import Sinks, choose_sinks
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Context:
         self.waiting = waiting
         self.catalogue = catalogue
         self.faults_allowed = faults_allowed
+        self.packages = Packages()
         self.fault_plan = FaultPlan()
         self.fenced = False
         """Whether versions that are loaded have their columns fenced; see `worker.fence`."""

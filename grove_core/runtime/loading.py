@@ -201,9 +201,12 @@ def describe(context: Context, state: ModuleState, record: VersionRecord) -> Non
 def learn(context: Context, record: VersionRecord) -> Description:
     """Have a version introduce itself in a short-lived worker; nothing else knows of it, and no planned fault strikes.
 
+    It is imported from the copy that it would run from.
+
     Raises:
         GroveError: it cannot be imported.
     """
+    record = context.packages.own(record)
     deadline = Deadline(context.waiting, context.settings.load_deadline_seconds)
     with kept_on_success(context, lambda _: None) as worker:
         description = introduced(context, worker, record, context.settings.limits, deadline)

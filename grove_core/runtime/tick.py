@@ -13,7 +13,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import TickReport
 from grove_core.base.ticks import Stage, VersionTime
 from grove_core.runtime import breaker
-from grove_core.runtime.asks import Ask, Problem, gather, send
+from grove_core.runtime.asks import Ask, Problem, flush_rest, gather, send
 from grove_core.runtime.collect import collect
 from grove_core.runtime.commit import Effects, apply, count_observed, end_and_bear, validate
 from grove_core.runtime.context import Context
@@ -70,6 +70,7 @@ def tick(context: Context, states: Sequence[ModuleState], number: int, dt: float
         breaker.step(context, state)
     collected = [report for state in states for report in collect(context, state)]
     sample(context, states)
+    flush_rest(context, states)
     clock.ended(Stage.COLLECT)
     return TickReport(
         number,

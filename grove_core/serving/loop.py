@@ -55,6 +55,7 @@ class Loop:
 
     def __init__(self, engine: Ticked, rate: float) -> None:
         self._engine, self._dt = engine, 1 / rate
+        self.rate = rate
         self._stop = threading.Event()
         self._durations: deque[float] = deque(maxlen=LATEST)
         self.ticks = self.missed = self.faults = 0

@@ -38,17 +38,22 @@ def serve(path: Path, ticks: int | None = None) -> LoopReport:
         )
     with MultiVersionEngine(settings) as engine:
         loop = Loop(engine, settings.run.rate)
-        with _ended_by_signals(loop):
+        with ended_by_signals(loop):
             engine.config.watch(path)
             for module, version in settings.run.modules.items():
                 engine.load_module_version(module, version)
             if settings.run.setup is not None:
-                _set_up(engine, settings.run.setup, path.absolute().parent)
+                set_up(engine, settings.run.setup, path.absolute().parent)
             return loop.run(ticks)
 
 
-def _set_up(engine: MultiVersionEngine, target: str, folder: Path) -> None:
+def set_up(engine: MultiVersionEngine, target: str, folder: Path) -> None:
     """Call the function that makes the engine ready.
+
+    Args:
+        engine: what it is called with.
+        target: `package.module:function`.
+        folder: where the package is looked for, besides `sys.path`.
 
     Raises:
         InvalidInput: there is none; what it raises comes as it is.
@@ -67,7 +72,7 @@ def _set_up(engine: MultiVersionEngine, target: str, folder: Path) -> None:
 
 
 @contextmanager
-def _ended_by_signals(loop: Loop) -> Iterator[None]:
+def ended_by_signals(loop: Loop) -> Iterator[None]:
     """Have signals end the loop, and nothing more, meanwhile."""
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -73,6 +73,7 @@ def test_json_is_for_programs(site: Path) -> None:
         "location": str(site),
         "path": [str(site)],
         "error": None,
+        "dist_info": str(site / "grove_ledger_v1_0_0-1.0.0.dist-info"),
     }
     assert "[x]" in documents[2]["error"]
 

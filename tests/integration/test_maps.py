@@ -13,6 +13,7 @@ import pytest
 from grove_core import DebugEngine, Settings
 from grove_core.base.errors import LensError, MigrationRefused
 from grove_core.base.events import EventKind
+from grove_core.runtime.packages import Packages
 
 from .conftest import OpenEngine, rows_by_id
 from .sources import MODULE, version
@@ -265,7 +266,19 @@ def test_an_irreversible_map_is_refused_and_says_what_to_do(open_engine: OpenEng
     assert len(mapped(engine)) == 1
 
 
-def test_lenses_that_changed_on_disk_are_not_run(open_engine: OpenEngine, tmp_path: Any) -> None:
+def test_what_changed_on_disk_is_not_run(open_engine: OpenEngine, tmp_path: Any) -> None:
+    engine = open_engine(BOTH)
+    filled(engine)
+    (source,) = tmp_path.glob("package*/counter_v2_0_0/__init__.py")
+    source.write_text("half of a")
+    engine.migrate_state(MODULE, 1, 2)
+    assert len(mapped(engine)) == 1
+
+
+def test_lenses_that_changed_where_they_run_are_not_run(
+    open_engine: OpenEngine, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Packages, "own", lambda self, record: record)  # as for what is no distribution of its own
     engine = open_engine(BOTH)
     filled(engine)
     (source,) = tmp_path.glob("package*/counter_v2_0_0/__init__.py")

@@ -44,7 +44,7 @@ def test_a_patch_release_from_a_wheel_beside_the_installed_one(open_engine: Open
     engine.set_traffic_split(MODULE, {"1.0.0": 0.5, "1.0.1": 0.5})
     engine.tick(1.0)
     assert sorted(engine.entities(MODULE)["n"].tolist()) == [1, 1, 1000, 1000]
-    assert len(unpacked() - before) == 1
+    assert len(unpacked() - before) == 2, "what is installed runs from a copy, too"
     engine.close()
     assert unpacked() == before
 
@@ -151,9 +151,10 @@ def test_a_restarted_version_runs_what_it_ran_whatever_lies_on_disk_by_now(
 
 
 def test_a_folder_is_read_anew_at_each_load_and_its_former_copy_removed(open_engine: OpenEngine, package: Any) -> None:
-    engine, before = open_engine(BOTH), unpacked()
+    engine = open_engine(BOTH)
     folder = package(MODULE, "1.0.1", V1)
     engine.load_module_version(MODULE, 2)
+    before = unpacked()
     engine.load_module_version(MODULE, "1.0.1", path=str(folder))
     (first,) = unpacked() - before
     engine.unload_module_version(MODULE, "1.0.1")

@@ -41,7 +41,7 @@ def test_it_passes() -> None:
 
 
 def test_code_that_runs_from_the_folder_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Packages, "_copy", lambda self, given: given)
+    monkeypatch.setattr(Packages, "_copy", lambda self, original: original.given)
     result = run(20)
     assert_broken(result, Assertion.HALF_WRITTEN_CODE_NEVER_RUNS)
     assert result.assertions[Assertion.NOTHING_LEFT]
