@@ -24,7 +24,7 @@ from grove_core.isolation.spawned import SpawnIsolation
 from grove_core.parts.discovery import records_in
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings
-from grove_core.runtime.context import Context
+from grove_core.runtime.state.context import Context
 
 EXPLORE = "GROVE_EXPLORE"
 """Set in the environment, it draws other examples with each run; else they are the same, so that what fails fails."""

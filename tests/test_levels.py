@@ -24,6 +24,8 @@ LEVELS = (
     {"cli"},
 )
 LEVEL = {folder: level for level, folders in enumerate(LEVELS) for folder in folders}
+RUNTIME = ("copies", "state", "rows", "orders", "loading", "ticking")
+"""The folders of the runtime, each of which imports only those before it, but for what only types need."""
 STRATEGIES = {"routing", "migration", "collection", "judging", "faulting", "validating", "sinks", "isolation"}
 AUTHORS_NAMES = {
     "Add",
@@ -62,6 +64,19 @@ def imports(path: Path) -> Iterator[str]:
                 yield node.module
 
 
+def runtime_imports(path: Path) -> Iterator[str]:
+    """Yield what a file imports of the runtime when it runs, wherever in it."""
+    tree = ast.parse(path.read_text("utf-8"))
+    checked = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
+    for_types = {id(node) for block in checked for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        known = isinstance(node, ast.ImportFrom) and id(node) not in for_types
+        if known and (node.module or "").startswith("grove_core.runtime"):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def own(path: Path) -> str:
     relative = path.relative_to(ROOT)
     return relative.parts[0].removesuffix(".py")
@@ -78,6 +93,14 @@ def test_imports_go_down_only(path: Path) -> None:
         assert there in LEVEL, f"{path} imports {dotted}, which has no level"
         if there != here:
             assert LEVEL[there] < LEVEL[here], f"{path} (level {LEVEL[here]}) imports {dotted} ({LEVEL[there]})"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "runtime").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_within_the_runtime_imports_go_down_only(path: Path) -> None:
+    here = path.relative_to(ROOT / "runtime").parts[0].removesuffix(".py")
+    for dotted in runtime_imports(path):
+        there = dotted.split(".")[2]
+        assert RUNTIME.index(there) <= RUNTIME.index(here), f"{path} imports {dotted}, which lies above it"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

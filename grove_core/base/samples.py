@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from grove_core.base.comparison import Judgement
-from grove_core.base.records import VersionMetrics
+from grove_core.base.metrics import VersionMetrics
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from grove_core.base.errors import GroveError, SettingsError
 from grove_core.base.events import EventKind
 from grove_core.base.interrupts import put_off
 from grove_core.configs.watching import Watched
-from grove_core.runtime.configuring import Change, update
-from grove_core.runtime.context import Context
-from grove_core.runtime.state import LoadedVersion, ModuleState
+from grove_core.runtime.loading.configuring import Change, update
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import LoadedVersion, ModuleState
 
 
 class Holding:

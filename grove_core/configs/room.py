@@ -10,8 +10,8 @@ from grove_core.base.configs import Config, ConfigReport, config_of, merged
 from grove_core.base.versions import Requirement
 from grove_core.configs.holding import Holding
 from grove_core.configs.watching import Watched
-from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.turns import Turns
+from grove_core.runtime.state.state import LoadedVersion, ModuleState
+from grove_core.runtime.state.turns import Turns
 
 
 class Configs:

@@ -15,8 +15,8 @@ from grove_core.debug.faulting import FaultCalls
 from grove_core.debug.levels import LevelCalls
 from grove_core.debug.showing import ShowCalls
 from grove_core.engine.engine import refuse_dt
-from grove_core.runtime.roles import settle_roles
-from grove_core.runtime.state import Condition
+from grove_core.runtime.rows.roles import settle_roles
+from grove_core.runtime.state.state import Condition
 
 FRAME_SECONDS = 1 / 60
 AT_MOST = 10_000

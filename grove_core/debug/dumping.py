@@ -13,10 +13,11 @@ from grove_core.author.schema import ID
 from grove_core.base.rollouts import RolloutStatus
 from grove_core.memory.generations import UNKNOWN, Snapshot
 from grove_core.parts.contracts import NEW
-from grove_core.runtime import keeping, queries, ruling
-from grove_core.runtime.context import Context
-from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED
+from grove_core.runtime.orders import queries
+from grove_core.runtime.rows import keeping, ruling
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import LoadedVersion, ModuleState
+from grove_core.runtime.state.store import ARRIVAL, ORIGIN, PINNED
 from grove_core.sinks.recorded import plain
 
 

@@ -12,8 +12,8 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import TickReport
 from grove_core.base.versions import Requirement, matching
 from grove_core.engine import MultiVersionEngine
-from grove_core.runtime.injecting import PlannedAtLoad, RandomFaults
-from grove_core.runtime.state import Condition, LoadedVersion
+from grove_core.runtime.state.injecting import PlannedAtLoad, RandomFaults
+from grove_core.runtime.state.state import Condition, LoadedVersion
 from grove_core.wire.faults import (
     AMOUNT_BYTES,
     AT_PATCH,

@@ -6,8 +6,8 @@ from grove_core.base.records import TickReport
 from grove_core.debug.status import Doing, ModuleDetail, VersionDetail
 from grove_core.memory.generations import UNKNOWN
 from grove_core.memory.table import length
-from grove_core.runtime.state import Condition, Intent, LoadedVersion, ModuleState
-from grove_core.runtime.unloading import memory_of
+from grove_core.runtime.orders.unloading import memory_of
+from grove_core.runtime.state.state import Condition, Intent, LoadedVersion, ModuleState
 
 
 def module_detail(state: ModuleState, last: TickReport | None) -> ModuleDetail:

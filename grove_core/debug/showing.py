@@ -18,9 +18,9 @@ from grove_core.debug.looking import module_detail
 from grove_core.debug.status import DetailedStatus
 from grove_core.engine import MultiVersionEngine
 from grove_core.rollouts.telling import status_of
-from grove_core.runtime.explaining import explain
-from grove_core.runtime.index import find
-from grove_core.runtime.state import ModuleState
+from grove_core.runtime.rows.explaining import explain
+from grove_core.runtime.state.index import find
+from grove_core.runtime.state.state import ModuleState
 
 ROWS = 1000
 """How many entities of each version are dumped, unless told otherwise."""

@@ -13,8 +13,8 @@ from grove_core.base.records import Memory, Role, TickReport
 from grove_core.base.rollouts import RolloutStatus
 from grove_core.base.ticks import VersionTime
 from grove_core.debug.tables import aligned
-from grove_core.runtime.sinks import SinkStatus
-from grove_core.runtime.state import Condition
+from grove_core.runtime.state.sinks import SinkStatus
+from grove_core.runtime.state.state import Condition
 
 MIB = 1024 * 1024
 UNKNOWN = "-"

@@ -28,16 +28,18 @@ from grove_core.rollouts.comparing import Baselines
 from grove_core.rollouts.room import Rollouts
 from grove_core.rollouts.roster import Roster
 from grove_core.rollouts.starting import Calls
-from grove_core.runtime import breaker, loading, unloading
-from grove_core.runtime.bases import Bases
-from grove_core.runtime.context import Context
-from grove_core.runtime.graphs import complete_graph
-from grove_core.runtime.mapping import new_state
-from grove_core.runtime.moves import settle
-from grove_core.runtime.renewing import end_replaced
-from grove_core.runtime.roles import release
-from grove_core.runtime.state import ModuleState
-from grove_core.runtime.turns import Turns
+from grove_core.runtime.loading import loading
+from grove_core.runtime.loading.bases import Bases
+from grove_core.runtime.loading.graphs import complete_graph
+from grove_core.runtime.loading.mapping import new_state
+from grove_core.runtime.loading.renewing import end_replaced
+from grove_core.runtime.orders import unloading
+from grove_core.runtime.rows.moves import settle
+from grove_core.runtime.rows.roles import release
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import ModuleState
+from grove_core.runtime.state.turns import Turns
+from grove_core.runtime.ticking import breaker
 
 
 class Core:

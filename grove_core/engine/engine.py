@@ -11,8 +11,8 @@ from grove_core.engine.entities import EntityCalls
 from grove_core.engine.patches import PatchCalls
 from grove_core.engine.splits import SplitCalls
 from grove_core.engine.versions import VersionCalls
-from grove_core.runtime.renewing import end_replaced, renew
-from grove_core.runtime.tick import tick
+from grove_core.runtime.loading.renewing import end_replaced, renew
+from grove_core.runtime.ticking.tick import tick
 
 
 class MultiVersionEngine(VersionCalls, PatchCalls, SplitCalls, EntityCalls):

@@ -11,10 +11,11 @@ from grove_core.base.errors import InvalidColumns
 from grove_core.base.records import Explanation, PinRule
 from grove_core.base.versions import Requirement
 from grove_core.engine.core import Core
-from grove_core.runtime import pinning, queries, ruling, split
-from grove_core.runtime.explaining import explain
-from grove_core.runtime.roles import settle_roles
-from grove_core.runtime.values import observe
+from grove_core.runtime.orders import queries
+from grove_core.runtime.rows import pinning, ruling, split
+from grove_core.runtime.rows.explaining import explain
+from grove_core.runtime.rows.roles import settle_roles
+from grove_core.runtime.ticking.values import observe
 
 
 class EntityCalls(Core):

@@ -12,11 +12,11 @@ from grove_core.base.records import VersionRecord
 from grove_core.base.versions import Requirement
 from grove_core.engine.core import Core
 from grove_core.parts.discovery import collect
-from grove_core.runtime.fitting import code_for
-from grove_core.runtime.packages import Packages
-from grove_core.runtime.patching import Patch, carry_out
-from grove_core.runtime.state import LoadedVersion
-from grove_core.runtime.turns import Turn
+from grove_core.runtime.copies.packages import Packages
+from grove_core.runtime.loading.fitting import code_for
+from grove_core.runtime.loading.patching import Patch, carry_out
+from grove_core.runtime.state.state import LoadedVersion
+from grove_core.runtime.state.turns import Turn
 
 DIGITS = 12
 """So many digits of a digest are told."""

@@ -17,10 +17,11 @@ from grove_core.base.records import (
 )
 from grove_core.base.versions import Requirement
 from grove_core.engine.core import Core
-from grove_core.runtime import breaker, keeping, split
-from grove_core.runtime.renewing import renew
-from grove_core.runtime.revert import go_back_to
-from grove_core.runtime.rollback import go_back_by_hand
+from grove_core.runtime.loading.renewing import renew
+from grove_core.runtime.rows import keeping, split
+from grove_core.runtime.ticking import breaker
+from grove_core.runtime.ticking.revert import go_back_to
+from grove_core.runtime.ticking.rollback import go_back_by_hand
 
 
 class SplitCalls(Core):

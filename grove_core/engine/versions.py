@@ -11,17 +11,17 @@ from grove_core.base.compared import VersionsCompared
 from grove_core.base.events import EventKind
 from grove_core.base.health import BreakerStatus
 from grove_core.base.limits import Limits
+from grove_core.base.metrics import VersionMetrics
 from grove_core.base.needs import Dependency, ServiceOffered
 from grove_core.base.records import (
     LoadReport,
     UnloadReport,
-    VersionMetrics,
 )
 from grove_core.base.versions import Requirement, matching
 from grove_core.engine.core import Core
-from grove_core.runtime import queries, unloading
-from grove_core.runtime.dependencies import dependencies, services
-from grove_core.runtime.state import Condition
+from grove_core.runtime.orders import queries, unloading
+from grove_core.runtime.state.dependencies import dependencies, services
+from grove_core.runtime.state.state import Condition
 
 
 class VersionCalls(Core):

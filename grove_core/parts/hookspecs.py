@@ -22,13 +22,12 @@ if TYPE_CHECKING:
         FaultPolicy,
         GcPolicy,
         Hold,
-        InlineSink,
         Judge,
         Migrator,
         Router,
-        Sink,
         Validator,
     )
+    from grove_core.parts.sinks import InlineSink, Sink
 from grove_core.parts.running import Isolation
 
 PROJECT = "grove_core"

@@ -14,8 +14,8 @@ from grove_core.rollouts.counting import SLACK
 from grove_core.rollouts.course import Course
 from grove_core.rollouts.judged import ask, worst
 from grove_core.rollouts.rollout import Member, Rollout
-from grove_core.runtime.context import Context
-from grove_core.runtime.state import Condition, ModuleState
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import Condition, ModuleState
 
 
 def advance(

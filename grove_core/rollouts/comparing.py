@@ -18,9 +18,9 @@ from grove_core.judging.intervals import (
     rate_interval,
     ratio_interval,
 )
-from grove_core.runtime.context import Context
-from grove_core.runtime.observing import Totals, observed_since, snapshot
-from grove_core.runtime.state import ModuleState
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import ModuleState
+from grove_core.runtime.ticking.observing import Totals, observed_since, snapshot
 
 HALF = ALPHA / 2
 """For each side of a ratio."""

@@ -13,11 +13,11 @@ import math
 from dataclasses import dataclass
 
 from grove_core.base.comparison import ERRORS, TICKS, Comparison, Contest, Objective
-from grove_core.runtime import watch
-from grove_core.runtime.context import Context
-from grove_core.runtime.observing import observed_since, snapshot
-from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.watch import Firsts
+from grove_core.runtime.rows import watch
+from grove_core.runtime.rows.watch import Firsts
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import LoadedVersion, ModuleState
+from grove_core.runtime.ticking.observing import observed_since, snapshot
 
 HALF = math.log(0.5)
 LOOK_SECONDS = 1.0

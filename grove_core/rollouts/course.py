@@ -16,9 +16,9 @@ from grove_core.rollouts.counting import Counting, Terms
 from grove_core.rollouts.rollout import Member, Rollout
 from grove_core.rollouts.weighing import send_back, weigh
 from grove_core.rollouts.whole import whole
-from grove_core.runtime import watch
-from grove_core.runtime.context import Context
-from grove_core.runtime.state import ModuleState
+from grove_core.runtime.rows import watch
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import ModuleState
 
 States = Callable[[str], ModuleState]
 """Gives a module's state, by its name."""

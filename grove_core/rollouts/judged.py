@@ -8,7 +8,7 @@ from grove_core.base.comparison import Comparison, Judgement, Verdict
 from grove_core.base.events import EventKind
 from grove_core.parts.contracts import Judge
 from grove_core.parts.plugins import Chosen
-from grove_core.runtime.context import Context
+from grove_core.runtime.state.context import Context
 
 
 def ask(context: Context, judges: Iterable[Chosen[Judge]], comparison: Comparison) -> dict[str, Judgement]:

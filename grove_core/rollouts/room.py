@@ -17,7 +17,7 @@ from grove_core.rollouts.rollout import Member, Rollout
 from grove_core.rollouts.roster import Roster
 from grove_core.rollouts.starting import again, canaries_of, refuse_owned
 from grove_core.rollouts.telling import status_of
-from grove_core.runtime.turns import Turns
+from grove_core.runtime.state.turns import Turns
 
 
 class Rollouts:

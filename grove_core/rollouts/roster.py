@@ -16,7 +16,7 @@ from grove_core.rollouts.course import Course
 from grove_core.rollouts.rollout import Rollout, owner
 from grove_core.rollouts.starting import Calls, refuse_owned
 from grove_core.rollouts.warm import Warm
-from grove_core.runtime.context import Context
+from grove_core.runtime.state.context import Context
 
 REMEMBERED = 100
 """How many rollouts an engine remembers."""

@@ -15,11 +15,11 @@ from grove_core.base.versions import Requirement, matching
 from grove_core.rollouts.rollout import Member, Rollout, owner
 from grove_core.rollouts.weighing import others_of
 from grove_core.rollouts.whole import Standing
-from grove_core.runtime.breaker import closed_by_hand
-from grove_core.runtime.context import Context
-from grove_core.runtime.roles import release
-from grove_core.runtime.rollback import reload
-from grove_core.runtime.state import ModuleState
+from grove_core.runtime.rows.roles import release
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import ModuleState
+from grove_core.runtime.ticking.breaker import closed_by_hand
+from grove_core.runtime.ticking.rollback import reload
 
 
 @dataclass(frozen=True)

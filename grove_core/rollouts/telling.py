@@ -7,7 +7,7 @@ from collections.abc import Callable
 from grove_core.base.errors import UnknownModule
 from grove_core.base.rollouts import MemberStatus, RolloutStatus, allowed
 from grove_core.rollouts.rollout import Member, Rollout
-from grove_core.runtime.state import ModuleState
+from grove_core.runtime.state.state import ModuleState
 
 
 def status_of(states: Callable[[str], ModuleState], rollout: Rollout) -> RolloutStatus:

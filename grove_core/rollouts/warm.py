@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from grove_core.base.records import VersionUse
 from grove_core.base.rollouts import RolloutState
 from grove_core.rollouts.rollout import Rollout
-from grove_core.runtime.context import Context
+from grove_core.runtime.state.context import Context
 
 
 class Warm:

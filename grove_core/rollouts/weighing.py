@@ -11,10 +11,10 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import MoveCause
 from grove_core.rollouts.rollout import Member
 from grove_core.rollouts.whole import split
-from grove_core.runtime.context import Context
-from grove_core.runtime.dependencies import refuse_as_stable
-from grove_core.runtime.rollback import go_back
-from grove_core.runtime.state import ModuleState
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.dependencies import refuse_as_stable
+from grove_core.runtime.state.state import ModuleState
+from grove_core.runtime.ticking.rollback import go_back
 
 States = Callable[[str], ModuleState]
 """Gives a module's state, by its name."""

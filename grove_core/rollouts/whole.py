@@ -9,10 +9,10 @@ from packaging.version import Version
 
 from grove_core.base.interrupts import put_off
 from grove_core.rollouts.rollout import Rollout
-from grove_core.runtime.context import Context
-from grove_core.runtime.moves import settle
-from grove_core.runtime.split import set_split
-from grove_core.runtime.state import ModuleState
+from grove_core.runtime.rows.moves import settle
+from grove_core.runtime.rows.split import set_split
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.state import ModuleState
 
 
 class Standing:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from grove_core.base.clock import ManualClock
-    from grove_core.base.records import RollbackReport, VersionMetrics
+    from grove_core.base.metrics import VersionMetrics
+    from grove_core.base.records import RollbackReport
     from grove_core.base.versions import Requirement
     from grove_core.parts.settings import Settings
     from grove_core.scenario.common.command import Pace

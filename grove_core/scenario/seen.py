@@ -12,7 +12,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from grove_core.base.records import Fault, RollbackReport, UnloadReport, VersionMetrics
+    from grove_core.base.metrics import VersionMetrics
+    from grove_core.base.records import Fault, RollbackReport, UnloadReport
     from grove_core.scenario.frames import Frame
     from grove_core.wire.faults import InjectedKind
 

@@ -14,10 +14,10 @@ from grove_core.base.errors import InvalidInput, UnknownModule
 from grove_core.engine import MultiVersionEngine
 from grove_core.parts import sources
 from grove_core.parts.choosing import choose
-from grove_core.parts.contracts import InlineSink
 from grove_core.parts.discovery import GROUP, records_in
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings
+from grove_core.parts.sinks import InlineSink
 from grove_core.serving.loop import Loop, LoopReport
 from grove_core.serving.patching import Patcher
 from grove_core.serving.program import ended_by_signals, set_up

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grove_core.base.errors import BrokenPackage, UnsettledPackage
 from grove_core.parts.sources import PROJECT
-from grove_core.runtime.originals import SourceFolder, original_of
+from grove_core.runtime.copies.originals import SourceFolder, original_of
 
 Files = frozenset[tuple[str, int, int, int]]
 """Each file's name, inode, size and time of the last change in ns. An editor that puts another file in its place has

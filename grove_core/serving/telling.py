@@ -14,7 +14,7 @@ from pathlib import Path
 
 import grove_core
 from grove_core.base.events import Event, EventKind
-from grove_core.runtime.claims import CLAIMED
+from grove_core.runtime.copies.claims import CLAIMED
 
 OWN_FRAMES = (str(Path(grove_core.__file__).parent), str(Path(importlib.__file__).parent), "<frozen importlib")
 """Where the frames of a traceback lie that are not the author's."""

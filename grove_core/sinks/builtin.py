@@ -12,7 +12,7 @@ from grove_core.sinks.prometheus import Prometheus
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from grove_core.parts.contracts import InlineSink, Sink
+    from grove_core.parts.sinks import InlineSink, Sink
 
 
 @hookimpl

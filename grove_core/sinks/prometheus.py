@@ -11,7 +11,7 @@ from typing import Any, Final
 from packaging.version import Version
 
 from grove_core.base.events import Event, EventKind
-from grove_core.base.records import VersionMetrics
+from grove_core.base.metrics import VersionMetrics
 from grove_core.base.samples import Sample
 
 PORT: Final = 9464

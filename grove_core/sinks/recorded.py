@@ -12,7 +12,7 @@ import numpy as np
 
 from grove_core.base.events import Event
 from grove_core.base.histogram import Histogram
-from grove_core.base.records import VersionMetrics
+from grove_core.base.metrics import VersionMetrics
 from grove_core.base.samples import Sample
 from grove_core.base.showing import brief
 

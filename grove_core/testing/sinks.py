@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.events import Event, EventKind
-from grove_core.base.records import Average, FaultKind, VersionMetrics
+from grove_core.base.metrics import Average, VersionMetrics
+from grove_core.base.records import FaultKind
 from grove_core.base.samples import Sample
-from grove_core.parts.contracts import InlineSink, Sink
+from grove_core.parts.sinks import InlineSink, Sink
 from grove_core.testing.examples import MODULE, VERSIONS, same_for_all
 
 few = settings(same_for_all, max_examples=4)

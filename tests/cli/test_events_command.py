@@ -19,7 +19,7 @@ from packaging.version import Version
 
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.events import Event, EventKind
-from grove_core.base.records import VersionMetrics
+from grove_core.base.metrics import VersionMetrics
 from grove_core.base.samples import Sample
 from grove_core.cli.main import main
 from grove_core.sinks.jsonl import JsonLines

@@ -15,7 +15,7 @@ from grove_core.faulting.breaker import Breaker
 from grove_core.faulting.evidence import Evidence
 from grove_core.parts.contracts import Finding, Pause, Restart, ReviewingPolicy, Rollback
 from grove_core.parts.plugins import Catalogue, PartKind, make_plugin_manager
-from grove_core.runtime.meter import Meter
+from grove_core.runtime.state.meter import Meter
 from grove_core.testing import FaultPolicyConformance
 
 ONE, TWO = Version("1.0.0"), Version("2.0.0")

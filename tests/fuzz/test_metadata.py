@@ -22,7 +22,7 @@ from grove_core.base.records import VersionRecord
 from grove_core.parts.choosing import choose
 from grove_core.parts.discovery import records_in
 from grove_core.parts.plugins import make_plugin_manager
-from grove_core.runtime.packages import Packages
+from grove_core.runtime.copies.packages import Packages
 
 from .budget import budget
 

@@ -30,16 +30,16 @@ from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.running import Isolation
 from grove_core.parts.settings import Settings
 from grove_core.routing.quota import Quota
-from grove_core.runtime.asks import Ask, Problem
-from grove_core.runtime.commit import Effects, apply, count_observed, validate
-from grove_core.runtime.context import Context
-from grove_core.runtime.dependencies import refuse_unmet
-from grove_core.runtime.directory import rows_of
-from grove_core.runtime.moves import Newcomers, Transaction
-from grove_core.runtime.split import despawn, spawn
-from grove_core.runtime.state import Description, LoadedVersion, ModuleState
-from grove_core.runtime.store import FAILED, Store
-from grove_core.runtime.watch import Watch, begin
+from grove_core.runtime.orders.asks import Ask, Problem
+from grove_core.runtime.rows.moves import Newcomers, Transaction
+from grove_core.runtime.rows.split import despawn, spawn
+from grove_core.runtime.rows.watch import Watch, begin
+from grove_core.runtime.state.context import Context
+from grove_core.runtime.state.dependencies import refuse_unmet
+from grove_core.runtime.state.directory import rows_of
+from grove_core.runtime.state.state import Description, LoadedVersion, ModuleState
+from grove_core.runtime.state.store import FAILED, Store
+from grove_core.runtime.ticking.commit import Effects, apply, count_observed, validate
 from grove_core.wire.messages import PROTOCOL, Failed, Introduced, Observation, Spawned, Ticked
 
 from .budget import budget

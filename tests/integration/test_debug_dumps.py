@@ -14,7 +14,7 @@ from grove_core.base.errors import InvalidInput, UnknownEntity, UnknownModule, U
 from grove_core.base.records import Role
 from grove_core.debug.status import Doing
 from grove_core.parts.settings import Choice
-from grove_core.runtime.state import Condition, Intent
+from grove_core.runtime.state.state import Condition, Intent
 
 from .conftest import PATIENT, OpenEngine, kill
 from .sources import BOTH, MODULE, version

@@ -12,7 +12,7 @@ from grove_core import DebugEngine, ManualClock, Settings
 from grove_core.base.errors import InvalidColumns, InvalidInput, UnknownEntity
 from grove_core.base.records import Explanation, MoveCause, Role
 from grove_core.parts.settings import Choice
-from grove_core.runtime import state
+from grove_core.runtime.state import state
 
 from .acts import start
 from .conftest import OpenEngine, Refused, picture

@@ -19,7 +19,7 @@ from grove_core.base.errors import BrokenPackage, LoadFailed, UnsettledPackage
 from grove_core.base.records import VersionRecord
 from grove_core.parts.distributions import files_of
 from grove_core.parts.hookspecs import hookimpl
-from grove_core.runtime.packages import SETTLE_SECONDS
+from grove_core.runtime.copies.packages import SETTLE_SECONDS
 
 from ..conftest import write_package
 from .conftest import PATIENT, OpenEngine, Shared, kill

@@ -14,8 +14,8 @@ from grove_core import DebugEngine, Limits, Settings
 from grove_core.base.errors import InvalidInput, LoadFailed, WorkerError
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
-from grove_core.runtime.asks import OUTPUT_LIMIT
-from grove_core.runtime.context import REMEMBERED_TEXT
+from grove_core.runtime.orders.asks import OUTPUT_LIMIT
+from grove_core.runtime.state.context import REMEMBERED_TEXT
 
 from .acts import counted, kinds, start
 from .conftest import OpenEngine, Refused

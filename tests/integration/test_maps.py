@@ -13,7 +13,7 @@ import pytest
 from grove_core import DebugEngine, Settings
 from grove_core.base.errors import LensError, MigrationRefused
 from grove_core.base.events import EventKind
-from grove_core.runtime.packages import Packages
+from grove_core.runtime.copies.packages import Packages
 
 from .conftest import OpenEngine, rows_by_id
 from .sources import MODULE, version

@@ -14,12 +14,13 @@ from packaging.version import Version
 from grove_core import DebugEngine, ManualClock
 from grove_core.base.comparison import ERRORS, Objective
 from grove_core.base.errors import InvalidInput, UnknownModule
-from grove_core.base.records import Average, FaultKind
-from grove_core.runtime import restore
-from grove_core.runtime.observing import observed_since, snapshot
-from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import FAILED
-from grove_core.runtime.watch import Watch, begin
+from grove_core.base.metrics import Average
+from grove_core.base.records import FaultKind
+from grove_core.runtime.rows.watch import Watch, begin
+from grove_core.runtime.state.state import LoadedVersion, ModuleState
+from grove_core.runtime.state.store import FAILED
+from grove_core.runtime.ticking import restore
+from grove_core.runtime.ticking.observing import observed_since, snapshot
 
 from ..striking import strike
 from .conftest import OpenEngine, Refused
@@ -229,7 +230,7 @@ def test_a_tick_that_is_taken_back_has_not_failed_anybody(open_engine: OpenEngin
     flags, seen = one.table[FAILED].tolist(), counts(one)
     engine.inject_fault(MODULE, 2, "raise")
     lines, first = inspect.getsourcelines(restore.recover)
-    place = ("runtime/restore.py", first + next(at for at, line in enumerate(lines) if "_decide(" in line))
+    place = ("runtime/ticking/restore.py", first + next(at for at, line in enumerate(lines) if "_decide(" in line))
     assert strike(lambda: engine.tick(7.0), place, 1)
     assert (one.table[FAILED].tolist(), counts(one)) == (flags, seen)
     assert watch.take(one) == watch.take(two) == {ERRORS: (0, 0), "rating": (0, 0)}

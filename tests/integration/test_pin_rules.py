@@ -13,7 +13,7 @@ from grove_core import DebugEngine, GroveError, Since
 from grove_core.base.errors import InvalidRule, MigrationRefused, Refused, UnknownVersion, UnloadRefused
 from grove_core.base.events import Event, EventKind
 from grove_core.base.records import MoveCause
-from grove_core.runtime.pinning import MOST_RULES
+from grove_core.runtime.rows.pinning import MOST_RULES
 
 from .conftest import PATIENT, OpenEngine
 from .sources import BOTH, MODULE, V2, version

@@ -18,7 +18,7 @@ from grove_core.base.waiting import SystemWaiting
 from grove_core.memory import arena
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice
-from grove_core.runtime import tick as tick_module
+from grove_core.runtime.ticking import tick as tick_module
 
 from .acts import counted, kinds, start
 from .conftest import OpenEngine, Refused, kill, picture, runs

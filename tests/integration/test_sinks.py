@@ -21,7 +21,7 @@ from grove_core.base.events import Event, EventKind
 from grove_core.base.samples import Sample
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice
-from grove_core.runtime import sinks as sinks_of
+from grove_core.runtime.state import sinks as sinks_of
 from grove_core.sinks.reading import read_events
 from grove_core.sinks.recorded import RecordedEvent, RecordedSample
 
@@ -136,7 +136,7 @@ def test_samples_come_once_an_interval_by_the_clock(open_engine: OpenEngine) -> 
 
 
 def test_an_engine_that_nobody_samples_measures_nothing(open_engine: OpenEngine, monkeypatch: Any) -> None:
-    from grove_core.runtime import sampling
+    from grove_core.runtime.ticking import sampling
 
     asked: list[Any] = []
     monkeypatch.setattr(sampling, "metrics", lambda *given: asked.append(given))

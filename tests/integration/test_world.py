@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from grove_core import DebugEngine, ManualClock, Settings
 from grove_core.base.records import FaultKind
-from grove_core.runtime import world as world_module
+from grove_core.runtime.orders import world as world_module
 
 from .conftest import PATIENT, OpenEngine, kill
 from .sources import MODULE, version

@@ -12,7 +12,7 @@ import pytest
 from grove_core.base.errors import BrokenPackage, UnknownModule
 from grove_core.parts.discovery import records_in
 from grove_core.parts.wheels import DEEPEST, LARGEST, MOST, is_wheel, unpack
-from grove_core.runtime.packages import Packages
+from grove_core.runtime.copies.packages import Packages
 
 
 def archive(path: Path, **files: str) -> Path:

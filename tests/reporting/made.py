@@ -12,7 +12,7 @@ from packaging.version import Version
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.events import Event, EventKind
 from grove_core.base.histogram import Histogram
-from grove_core.base.records import Average, VersionMetrics
+from grove_core.base.metrics import Average, VersionMetrics
 from grove_core.base.samples import Sample
 from grove_core.reporting.history import history
 from grove_core.reporting.page import page

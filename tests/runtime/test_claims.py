@@ -16,11 +16,11 @@ import pytest
 
 from grove_core import DebugEngine
 from grove_core.base.events import EventKind
-from grove_core.runtime.claims import CLAIMED, Claim, folder_prefix, sweep
+from grove_core.runtime.copies.claims import CLAIMED, Claim, folder_prefix, sweep
 
 CLAIMS = """
 import os, signal, sys
-from grove_core.runtime.claims import Claim
+from grove_core.runtime.copies.claims import Claim
 claim = Claim.make()
 (claim.folder / "deep").mkdir()
 (claim.folder / "deep" / "code.py").write_text("x = 1")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from grove_core.author.schema import ID
 from grove_core.memory.table import Table
-from grove_core.runtime.directory import Directory
+from grove_core.runtime.state.directory import Directory
 
 NEAR = st.integers(-20, 20)
 FAR = st.integers(-(2**63), 2**63 - 1)

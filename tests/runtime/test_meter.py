@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grove_core.base.histogram import Histogram
-from grove_core.runtime.meter import LATEST, Latest, Meter
+from grove_core.runtime.state.meter import LATEST, Latest, Meter
 
 ENTITIES = 6
 ticks = st.lists(st.one_of(st.none(), st.sets(st.integers(0, ENTITIES - 1))), min_size=1, max_size=3 * LATEST)

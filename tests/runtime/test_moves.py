@@ -24,11 +24,11 @@ from grove_core.memory import table as table_module
 from grove_core.migration.plan import Endpoint
 from grove_core.migration.rows import Batch
 from grove_core.routing.quota import Quota
-from grove_core.runtime import adoption as adoption_module
-from grove_core.runtime import moves
-from grove_core.runtime.moves import Newcomers, Transaction, move, settle
-from grove_core.runtime.state import Description, Intent, LoadedVersion, ModuleState
-from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED, Store
+from grove_core.runtime.rows import adoption as adoption_module
+from grove_core.runtime.rows import moves
+from grove_core.runtime.rows.moves import Newcomers, Transaction, move, settle
+from grove_core.runtime.state.state import Description, Intent, LoadedVersion, ModuleState
+from grove_core.runtime.state.store import ARRIVAL, ORIGIN, PINNED, Store
 from grove_core.wire.messages import PROTOCOL, Introduced
 
 V1, V2, V3 = VERSIONS = tuple(map(Version, ("1.0.0", "2.0.0", "3.0.0")))

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from packaging.version import Version
 
 from grove_core.author.schema import ID
-from grove_core.runtime.moves import Transaction
-from grove_core.runtime.past import KeptGeneration, Live, Past
-from grove_core.runtime.state import LoadedVersion, ModuleState
-from grove_core.runtime.store import ARRIVAL, ORIGIN, PINNED
+from grove_core.runtime.rows.moves import Transaction
+from grove_core.runtime.state.past import KeptGeneration, Live, Past
+from grove_core.runtime.state.state import LoadedVersion, ModuleState
+from grove_core.runtime.state.store import ARRIVAL, ORIGIN, PINNED
 
 from .test_moves import V1, V2, V3, VERSIONS, add, bits, populate, prepared, seen, world
 

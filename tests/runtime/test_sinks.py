@@ -18,7 +18,7 @@ from grove_core.base.samples import Sample
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.plugins import Catalogue, make_plugin_manager
 from grove_core.parts.settings import Choice
-from grove_core.runtime.sinks import QUEUE, Sinks, Trouble, choose_sinks
+from grove_core.runtime.state.sinks import QUEUE, Sinks, Trouble, choose_sinks
 
 LONG = 30.0
 """How long anything may take that is sure to happen; a machine that is busy is no failure."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from grove_core.base.errors import EngineClosed, InsideTick
-from grove_core.runtime.turns import Turns
+from grove_core.runtime.state.turns import Turns
 
 from ..striking import places_of, strike
 

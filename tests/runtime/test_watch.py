@@ -16,12 +16,12 @@ from grove_core.base.records import VersionRecord
 from grove_core.migration.plan import Endpoint
 from grove_core.migration.rows import Batch
 from grove_core.routing.quota import Quota
-from grove_core.runtime.moves import Newcomers, Transaction, move
-from grove_core.runtime.split import despawn
-from grove_core.runtime.state import Description, LoadedVersion, ModuleState
-from grove_core.runtime.store import FAILED, Store
-from grove_core.runtime.values import observe
-from grove_core.runtime.watch import Firsts, Watch, begin, end
+from grove_core.runtime.rows.moves import Newcomers, Transaction, move
+from grove_core.runtime.rows.split import despawn
+from grove_core.runtime.rows.watch import Firsts, Watch, begin, end
+from grove_core.runtime.state.state import Description, LoadedVersion, ModuleState
+from grove_core.runtime.state.store import FAILED, Store
+from grove_core.runtime.ticking.values import observe
 from grove_core.wire.messages import PROTOCOL, Introduced
 
 V1, V2 = VERSIONS = Version("1.0.0"), Version("2.0.0")

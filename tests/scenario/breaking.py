@@ -15,7 +15,7 @@ import numpy as np
 
 from grove_core.parts.hookspecs import hookimpl
 from grove_core.parts.settings import Choice, Settings
-from grove_core.runtime.claims import folder_prefix
+from grove_core.runtime.copies.claims import folder_prefix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,10 @@ import msgspec
 import pytest
 
 from grove_core.base.errors import DependencyError, InvalidInput
-from grove_core.runtime import renewing, resolving, split, tick, unloading
+from grove_core.runtime.loading.loading import renewing, resolving
+from grove_core.runtime.orders import unloading
+from grove_core.runtime.rows import split
+from grove_core.runtime.ticking import tick
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.modules.cases import CaseSeen
 from grove_core.scenario.modules.dependencies import DependenciesScenario, DependenciesSeen, run_command

@@ -9,7 +9,7 @@ import pytest
 
 from grove_core.base.errors import InvalidInput
 from grove_core.debug import DebugEngine
-from grove_core.runtime.packages import Packages
+from grove_core.runtime.copies.packages import Packages
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.common.holdings import Holdings
 from grove_core.scenario.reliability.leaks import Assertion, Leaks, Metric

@@ -20,7 +20,7 @@ from grove_core.debug import DebugEngine
 from grove_core.memory.table import Table
 from grove_core.parts.choice import Choice
 from grove_core.parts.hookspecs import hookimpl
-from grove_core.runtime import moves
+from grove_core.runtime.rows import moves
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.modules.limits import LimitsRun, run_command
 from grove_core.scenario.modules.limits_outcome import Assertion, Metric, outcome

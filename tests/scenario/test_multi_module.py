@@ -17,7 +17,7 @@ from grove_core.base.errors import InvalidInput
 from grove_core.base.records import VersionRecord
 from grove_core.parts.choice import Choice
 from grove_core.parts.hookspecs import hookimpl
-from grove_core.runtime import tick as ticking
+from grove_core.runtime.ticking import tick as ticking
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.modules.battle_reference import ORDER
 from grove_core.scenario.modules.multi_module import PATIENT, MultiModule, run_command

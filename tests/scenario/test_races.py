@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grove_core.base.errors import InvalidInput
-from grove_core.runtime.packages import Packages
+from grove_core.runtime.copies.packages import Packages
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.reliability.races import Races, RaceSeen, RacesSeen, run_command
 from grove_core.scenario.reliability.races_outcome import Assertion, Metric, outcome

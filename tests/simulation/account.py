@@ -13,7 +13,7 @@ from packaging.version import Version
 from grove_core import MultiVersionEngine
 from grove_core.base.events import Event, EventKind
 from grove_core.base.records import FaultKind, TickReport
-from grove_core.runtime.state import Condition, LoadedVersion, ModuleState
+from grove_core.runtime.state.state import Condition, LoadedVersion, ModuleState
 
 from .model import Row, Ticked
 from .process import Condition as ProcessCondition

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from grove_core.memory.generations import Snapshot
-from grove_core.runtime import commit, restore, tick
-from grove_core.runtime.moves import Transaction
+from grove_core.runtime.rows.moves import Transaction
+from grove_core.runtime.ticking import commit, restore, tick
 
 from .running import run, simulate, simulations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from packaging.version import Version
 
 from grove_core.base.events import Event, EventKind
-from grove_core.base.records import VersionMetrics
+from grove_core.base.metrics import VersionMetrics
 
 
 def numbered(number: int, kind: EventKind = EventKind.SPLIT_SET, module: str = "gamelogic") -> Event:

@@ -16,7 +16,7 @@ from packaging.version import Version
 from grove_core.base.comparison import Judgement, Verdict
 from grove_core.base.errors import PluginFailed
 from grove_core.base.events import Event, EventKind
-from grove_core.base.records import Average
+from grove_core.base.metrics import Average
 from grove_core.base.samples import Sample
 from grove_core.parts.plugins import Catalogue, PartKind, make_plugin_manager
 from grove_core.sinks.prometheus import Prometheus

@@ -15,10 +15,10 @@ import pytest
 
 import grove_core.testing
 from grove_core import Settings
-from grove_core.parts import contracts, hookspecs, running
+from grove_core.parts import contracts, hookspecs, running, sinks
 
 ROOT = Path(__file__).parents[2]
-PROMISES = {**vars(contracts), **vars(running)}
+PROMISES = {**vars(contracts), **vars(sinks), **vars(running)}
 PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grove_core.runtime.claims import folder_prefix
+from grove_core.runtime.copies.claims import folder_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -1,0 +1,1 @@
+"""The engine's own copies of packages: what versions run from."""

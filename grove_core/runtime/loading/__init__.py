@@ -1,0 +1,1 @@
+"""How code becomes a loaded version, is changed, and given another config."""

@@ -1,0 +1,1 @@
+"""What workers are told and asked, and what comes of it."""

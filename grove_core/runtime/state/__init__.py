@@ -1,0 +1,1 @@
+"""What is true of a module now, and what every verb needs besides."""

@@ -1,0 +1,1 @@
+"""A tick, and what is recovered from when one fails."""
