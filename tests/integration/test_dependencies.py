@@ -12,7 +12,7 @@ from packaging.version import Version
 from grove_core import DebugEngine, GroveError, ManualClock
 from grove_core.base.errors import DependencyError, LoadFailed, UnloadRefused
 from grove_core.base.events import EventKind
-from grove_core.runtime.loading.loading import resolving
+from grove_core.runtime.loading import resolving
 
 from ..striking import ctrl_c, error, places_of, strike
 from .conftest import PATIENT, OpenEngine, Refused

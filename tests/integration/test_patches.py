@@ -26,7 +26,7 @@ from grove_core.base.errors import (
     UnknownVersion,
 )
 from grove_core.base.events import EventKind
-from grove_core.runtime.loading.loading import patching
+from grove_core.runtime.loading import patching
 from grove_core.wire.faults import InjectedKind
 
 from .acts import kinds

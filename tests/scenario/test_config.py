@@ -18,7 +18,7 @@ from grove_core.configs import room
 from grove_core.configs.holding import Holding
 from grove_core.configs.watching import Watched
 from grove_core.memory.table import Table
-from grove_core.runtime.loading.loading import configuring
+from grove_core.runtime.loading import configuring
 from grove_core.scenario.common.brought import Bring, Brought
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.modules import turrets

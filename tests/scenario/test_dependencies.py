@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from grove_core.base.errors import DependencyError, InvalidInput
-from grove_core.runtime.loading.loading import renewing, resolving
+from grove_core.runtime.loading import renewing, resolving
 from grove_core.runtime.orders import unloading
 from grove_core.runtime.rows import split
 from grove_core.runtime.ticking import tick
