@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 import pytest
 from packaging.version import Version
 
@@ -17,6 +18,7 @@ from grove_core.base.errors import InvalidInput
 from grove_core.base.records import VersionRecord
 from grove_core.parts.choice import Choice
 from grove_core.parts.hookspecs import hookimpl
+from grove_core.runtime.state.directory import Directory
 from grove_core.runtime.ticking import tick as ticking
 from grove_core.scenario.common.command import quiet
 from grove_core.scenario.modules.battle_reference import ORDER
@@ -91,6 +93,12 @@ def test_modules_that_do_not_wait_for_each_other(monkeypatch: pytest.MonkeyPatch
     assert_broken(run(()), Assertion.ORDER_KEPT, "map and tank and production", "tank began before map had ended")
 
 
+def test_answers_of_a_version_that_does_not_have_the_entity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Directory, "rows", lambda self, table, ids: np.full(len(ids), -1))
+    result = run(("map",), tanks=64, course=(Act.CANARY,))
+    assert_broken(result, Assertion.OWNERS_ANSWER, "entities of tank were answered by another version of map")
+
+
 def test_an_act_that_changes_a_byte_of_another_module() -> None:
     def change(engine: DebugEngine, acts: int) -> None:
         if acts == 1:
@@ -115,7 +123,7 @@ def test_an_act_that_changes_a_document_of_another_module() -> None:
 def test_an_act_that_replaces_a_worker_of_another_module() -> None:
     def replace(engine: DebugEngine, acts: int) -> None:
         if acts == 1:
-            engine.load_module_version("map", 2, config=engine.config.get("map"))
+            engine.load_module_version("map", 2)
             engine.migrate_state("map", 1, 2)
 
     words = ("new stable of tank: a worker of map was replaced", "32 entities of map were moved", "the split of map")

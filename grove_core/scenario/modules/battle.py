@@ -16,7 +16,6 @@ from grove_core.scenario.modules.comparing import compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from grove_core.base.records import TickReport
     from grove_core.debug import DebugEngine
@@ -40,13 +39,11 @@ class Battle:
 
     Args:
         engine: has nothing loaded.
-        board: the folder in which modules post their ticks.
         tanks: how many there are.
     """
 
-    def __init__(self, engine: DebugEngine, board: Path, tanks: int) -> None:
+    def __init__(self, engine: DebugEngine, tanks: int) -> None:
         self._engine = engine
-        self._board = board
         self.reference = Reference(tanks, SEED)
         self._documents: dict[str, dict[Version, int]] = {module: {} for module in ORDER}
 
@@ -58,8 +55,7 @@ class Battle:
 
     def load(self, module: str, major: int) -> Version:
         """Load a version; it goes on from the document that stable has."""
-        config = {"board": str(self._board)}
-        version = self._engine.load_module_version(module, major, config=config).version
+        version = self._engine.load_module_version(module, major).version
         documents = self._documents[module]
         documents[version] = documents.get(self._engine.stable_version(module), 0)
         return version
@@ -112,12 +108,26 @@ class Battle:
         return areas, foreign
 
     def late(self) -> list[str]:
-        """Say which entities did not know that the module before theirs had had its tick, when theirs began."""
+        """Say which entities were told how far the module before theirs was before this tick."""
         told, ticks = [], self.reference.ticks
         for before, module in itertools.pairwise(ORDER):
             known = self._engine.entities(module)[f"{before}_ticks"]
             if late := int(np.count_nonzero(known != ticks)):
                 told.append(f"tick {ticks}: {late} of {len(known)} entities of {module} knew {before} as it was before")
+        return told
+
+    def strangers(self) -> list[str]:
+        """Say which entities were answered by another version than that of the entity they asked about."""
+        told = []
+        for before, module in itertools.pairwise(ORDER):
+            found = self._engine.entities(module)
+            answered = found[f"{before}_major"][np.argsort(found["id"])]
+            owners = self.reference.majors[before][self.reference.asked(module)]
+            if wrong := int(np.count_nonzero(answered != owners)):
+                told.append(
+                    f"tick {self.reference.ticks}: {wrong} of {len(owners)} entities of {module} were answered by "
+                    f"another version of {before} than has the entity"
+                )
         return told
 
     def take_over(self, module: str) -> None:

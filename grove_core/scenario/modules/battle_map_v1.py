@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from grove_core.author.schema import Schema
-from grove_core.scenario.modules.battle_part import TICKS, Part
+from grove_core.scenario.modules.battle_part import Part
 
 
 class Map(Part):
     """Ore grows on every tile, and twice as fast on high ground."""
 
-    name = "map"
-    schema = Schema(height="f4", ore="i4", ticks=TICKS, constant=("height",))
+    schema = Schema(height="f4", ore="i4", ticks="i8", constant=("height",))
 
     def process(self, dt: float) -> None:
         """Let it grow."""
@@ -18,4 +17,3 @@ class Map(Part):
         e = self.entities
         e.ore += 1
         e.ore[e.height > 0.5] += 1
-        self.post()

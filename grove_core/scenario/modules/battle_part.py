@@ -1,32 +1,23 @@
-"""What the three modules of a battle have in common: a count of their ticks, and a board to post it on."""
+"""What the three modules of a battle have in common: a count of their ticks, and a service that tells it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from grove_core.author.module import Module
-from grove_core.author.schema import Column
+import numpy as np
+from packaging.version import Version
 
-NEVER = -1
-"""The ticks of an entity that is none of the battle's: the rows of a warm-up are not."""
-TICKS = Column("i8", default=NEVER)
-"""How many ticks an entity has had."""
+from grove_core.author.module import Module
+from grove_core.author.schema import Array
+from grove_core.author.services import service
 
 
 class Part(Module):
-    """Counts its ticks in a document, and posts those of its entities for the modules that need it.
-
-    Its configuration: `board`, the folder in which each module has a file with the number it posted last.
-    """
-
-    name = ""
-    """The module's."""
+    """Counts its ticks in a document and in each entity, and tells those that need it of the latter."""
 
     def initialize(self, config: Mapping[str, Any]) -> None:
-        """Take the board."""
-        self._board = Path(config["board"])
+        """Begin with none."""
         self._ticks = 0
 
     def get_state(self) -> dict[str, int]:
@@ -49,15 +40,7 @@ class Part(Module):
             self._ticks += 1
             self.mark_state_changed()
 
-    def posted(self, module: str) -> int:
-        """Return the ticks that a module posted last: what one learns of another, and only once that had its tick."""
-        try:
-            return int((self._board / module).read_bytes() or 0)
-        except FileNotFoundError:
-            return 0
-
-    def post(self) -> None:
-        """Let the others know, once the tick is done."""
-        ticks = int(self.entities.ticks.max())
-        if ticks > NEVER + 1:
-            (self._board / self.name).write_bytes(b"%d" % ticks)
+    @service
+    def had(self, ids: Array) -> tuple[Array, Array]:
+        """Return how many ticks each of these entities has had, and the major number of the version that says so."""
+        return self.entities.ticks, np.full(len(ids), Version(self.get_version()).major)

@@ -5,6 +5,7 @@ It is told which version each entity has, and nothing else.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ ORDER = ("map", "tank", "production")
 """The modules, each of which needs the one before it."""
 SHARE = {"map": 4.0, "tank": 1.0, "production": 0.5}
 """How many entities each has for one tank."""
+EACH = {"tank": 4, "production": 2}
+"""How many of the module before theirs there are for each; it asks about the first of them."""
 NEW_NAMES = {"fuel": "charge"}
 """What version 2 calls otherwise."""
 
@@ -63,8 +66,10 @@ class Reference:
             ("map", "rich", "i4"),
             ("tank", "heat", "f4"),
             ("tank", "map_ticks", "i8"),
+            ("tank", "map_major", "i4"),
             ("production", "boxes", "i4"),
             ("production", "tank_ticks", "i8"),
+            ("production", "tank_major", "i4"),
         ):
             self.columns[module][name] = np.zeros(counts[module], dtype)
 
@@ -74,13 +79,21 @@ class Reference:
         return sum(map(len, self.ids.values()))
 
     def tick(self, dt: float) -> None:
-        """Have every entity do what its version does. What one learns of another is of this tick, not the last."""
+        """Have every entity do what its version does. What one is told of another is of this tick, not the last."""
         self.ticks += 1
         for columns in self.columns.values():
             columns["ticks"] = columns["ticks"] + 1
         self._map(self.columns["map"], self.majors["map"] == 2)
         self._tank(self.columns["tank"], self.majors["tank"] == 2, np.float32(dt))
         self._production(self.columns["production"], self.majors["production"] == 2)
+        for before, module in itertools.pairwise(ORDER):
+            columns, asked = self.columns[module], self.asked(module)
+            columns[f"{before}_ticks"] = self.columns[before]["ticks"][asked]
+            columns[f"{before}_major"] = self.majors[before][asked].astype(np.int32)
+
+    def asked(self, module: str) -> NDArray[np.int64]:
+        """Return which entity of the module before theirs each of a module's asks about."""
+        return self.ids[module] * EACH[module]
 
     def of(self, module: str, major: int) -> Columns:
         """Return the columns of a module by the names that a version has for them; all of them, and more."""
@@ -96,9 +109,7 @@ class Reference:
         left = (c["fuel"] - np.where(two, 2, 1)).astype(np.int32)
         c["fuel"] = np.where(left < 0, np.int32(FULL), left)
         c["heat"] = np.where(two, c["heat"] * np.float32(0.5) + np.abs(c["vx"]) * dt, c["heat"])
-        c["map_ticks"] = np.full_like(c["map_ticks"], self.ticks)
 
     def _production(self, c: Columns, two: NDArray[np.bool_]) -> None:
         c["stock"] = c["stock"] + np.where(two, 2, 1) * c["rate"]
         c["boxes"] = np.where(two, c["stock"] // 10, c["boxes"]).astype(np.int32)
-        c["tank_ticks"] = np.full_like(c["tank_ticks"], self.ticks)

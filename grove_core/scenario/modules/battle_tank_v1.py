@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from grove_core.author.schema import Schema
-from grove_core.scenario.modules.battle_part import TICKS, Part
+from grove_core.author.services import Needs
+from grove_core.scenario.modules.battle_part import Part
 
 FULL = 50
 """A tank that ran dry is filled up again to this."""
+TILES = 4
+"""So many tiles each tank has for itself; it stands on the first."""
 
 
 class Tank(Part):
     """Moves tanks, and burns a litre a tick."""
 
-    name = "tank"
-    schema = Schema(x="f4", y="f4", vx="f4", vy="f4", fuel="i4", map_ticks="i8", ticks=TICKS, constant=("vx", "vy"))
-
-    def get_dependencies(self) -> Sequence[str]:
-        """There must be a map to roll over."""
-        return ("map>=1",)
+    schema = Schema(
+        x="f4",
+        y="f4",
+        vx="f4",
+        vy="f4",
+        fuel="i4",
+        map_ticks="i8",
+        map_major="i4",
+        ticks="i8",
+        constant=("vx", "vy"),
+    )
+    map = Needs("map>=1")
 
     def process(self, dt: float) -> None:
         """Roll."""
@@ -27,12 +34,11 @@ class Tank(Part):
         fuel = self.entities.fuel
         fuel -= 1
         fuel[fuel < 0] = FULL
-        self.post()
 
     def roll(self, dt: float) -> None:
-        """Move, and note how far the map is: here it is asked, and this tick's answer is due."""
+        """Move, and ask the map how far the tile is that it stands on: this tick's answer is due."""
         self.begin()
         e = self.entities
         e.x += e.vx * dt
         e.y += e.vy * dt
-        e.map_ticks[:] = self.posted("map")
+        e.map_ticks, e.map_major = self.map.had(e.id * TILES)

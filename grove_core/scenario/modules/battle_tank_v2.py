@@ -7,7 +7,6 @@ import numpy as np
 from grove_core.author.lens import Add, Lens, Rename
 from grove_core.author.schema import Schema
 from grove_core.scenario.modules import battle_tank_v1
-from grove_core.scenario.modules.battle_part import TICKS
 
 
 class Tank(battle_tank_v1.Tank):
@@ -21,7 +20,8 @@ class Tank(battle_tank_v1.Tank):
         charge="i4",
         heat="f4",
         map_ticks="i8",
-        ticks=TICKS,
+        map_major="i4",
+        ticks="i8",
         constant=("vx", "vy"),
     )
     lenses = (Lens("==1.*", "==2.*", [Rename("fuel", "charge"), Add("heat")]),)
@@ -34,4 +34,3 @@ class Tank(battle_tank_v1.Tank):
         e.charge[e.charge < 0] = battle_tank_v1.FULL
         e.heat *= np.float32(0.5)
         e.heat += abs(e.vx) * dt
-        self.post()

@@ -1,18 +1,16 @@
 """`multi-module`: Map, Tank and Production in one engine, and each of them changed while the others go on.
 
-Tank needs Map, and Production needs Tank. Each in turn gets a canary, a new stable version, a rollback by hand, and
-faults with their rollbacks. The others must not notice: no byte of theirs may change, and only what needs the module
-is given new workers, over the same memory.
+Tank needs Map, and Production needs Tank; in each tick they ask them by a service. Each in turn gets a canary, a new
+stable version, a rollback by hand, and faults with their rollbacks. The others must not notice: no byte of theirs may
+change, and only what needs the module is given new workers, over the same memory.
 """
 
 from __future__ import annotations
 
 import itertools
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grove_core.base.clock import ManualClock
@@ -29,6 +27,8 @@ from grove_core.scenario.modules.multi_module_outcome import outcome
 from grove_core.scenario.modules.multi_module_seen import COURSE, FAULTS, OTHER_STABLE, Act, ActSeen, MultiModuleSeen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from packaging.version import Version
 
     from grove_core.base.records import TickReport
@@ -92,12 +92,9 @@ class MultiModule:
         seen, belongings = self._seen, Belongings()
         before = belongings.take()
         try:
-            with (
-                tempfile.TemporaryDirectory(prefix="multi-module-") as board,
-                DebugEngine(self._settings, clock=ManualClock(), plugins=[brought(), *self._plugins]) as engine,
-            ):
+            with DebugEngine(self._settings, clock=ManualClock(), plugins=[brought(), *self._plugins]) as engine:
                 belongings.note()
-                _Run(engine, seen, Path(board), self._patience, self._watcher).play()
+                _Run(engine, seen, self._patience, self._watcher).play()
         except Exception as error:  # whatever it is: the engine did not survive, and that is what is asked
             seen.error = f"{type(error).__name__}: {error}"
         seen.left += [f"{what}, when the engine was closed" for what in belongings.left(before)]
@@ -115,11 +112,9 @@ class _Other:
 class _Run:
     """One engine on its way through the acts."""
 
-    def __init__(
-        self, engine: DebugEngine, seen: MultiModuleSeen, board: Path, patience: int, watcher: Watcher | None
-    ) -> None:
+    def __init__(self, engine: DebugEngine, seen: MultiModuleSeen, patience: int, watcher: Watcher | None) -> None:
         self._engine, self._seen, self._patience, self._watcher = engine, seen, patience, watcher
-        self._battle = Battle(engine, board, seen.tanks)
+        self._battle = Battle(engine, seen.tanks)
         self._weights: dict[str, dict[int, float]] = {module: {1: 1.0} for module in ORDER}
         self._recovered = 0
         """How many entities the latest fault brought back."""
@@ -211,6 +206,7 @@ class _Run:
         seen.ticks += 1
         seen.tick_ms.append(report.ms)
         self._battle.tick(report, DT)
+        seen.strangers += self._battle.strangers()
         disorder = [*_disorder(report), *self._battle.late()]
         seen.disorder += disorder
         seen.in_order += not disorder

@@ -22,8 +22,8 @@ WIDTH = 76
 LEGEND = (
     "in: the engine's call, or the tick with the fault. reloaded: what needs the module, in the order in which it got "
     "new workers; its entities and documents stay. Whatever the act is not about is compared bit for bit after it, "
-    "with arrays that never met the engine. A tank notes how many ticks the map has posted, a factory those of "
-    "the tanks: in every tick it must be the number of this one."
+    "with arrays that never met the engine. In every tick a tank asks the map about its tile, by a service, and a "
+    "factory asks about its tank: it must be told of this tick, by the version that has the tile or the tank."
 )
 
 
@@ -32,6 +32,7 @@ class Metric(StrEnum):
 
     ACTS = "acts"
     TICKS_IN_ORDER_PERCENT = "ticks_in_order_percent"
+    STRANGERS = "strangers"
     TOUCHED = "touched"
     RELOADS_WRONG = "reloads_wrong"
     DIFFERENCES = "differences"
@@ -52,6 +53,7 @@ class Assertion(StrEnum):
     ENGINE_ALIVE = "engine_alive"
     EVERY_ACT_PLAYED = "every_act_played"
     ORDER_KEPT = "order_kept"
+    OWNERS_ANSWER = "owners_answer"
     OTHERS_UNTOUCHED = "others_untouched"
     DEPENDENTS_RELOADED = "dependents_reloaded"
     ENTITIES_EXACT = "entities_exact"
@@ -70,6 +72,7 @@ def gauges(seen: MultiModuleSeen) -> dict[Metric, Gauge]:
         Metric.TICKS_IN_ORDER_PERCENT: Gauge(
             "Ticks in the order Map, Tank, Production", "{:g}%", Threshold(target=100.0)
         ),
+        Metric.STRANGERS: Gauge("Answers from another version than the entity's", "{:d}", none),
         Metric.TOUCHED: Gauge("Changes of modules that an act was not about", "{:d}", none),
         Metric.RELOADS_WRONG: Gauge("Dependents reloaded wrongly, or not", "{:d}", none),
         Metric.DIFFERENCES: Gauge("Differences from the reference", "{:d}", none),
@@ -109,6 +112,7 @@ def outcome(seen: MultiModuleSeen) -> Outcome:
             Assertion.ENGINE_ALIVE: alive,
             Assertion.EVERY_ACT_PLAYED: met(Metric.ACTS),
             Assertion.ORDER_KEPT: met(Metric.TICKS_IN_ORDER_PERCENT),
+            Assertion.OWNERS_ANSWER: met(Metric.STRANGERS) and alive,
             Assertion.OTHERS_UNTOUCHED: met(Metric.TOUCHED) and alive,
             Assertion.DEPENDENTS_RELOADED: met(Metric.RELOADS_WRONG) and alive,
             Assertion.ENTITIES_EXACT: met(Metric.DIFFERENCES) and alive,
@@ -119,6 +123,7 @@ def outcome(seen: MultiModuleSeen) -> Outcome:
         },
         notes={
             Assertion.ORDER_KEPT: seen.disorder[:SHOWN],
+            Assertion.OWNERS_ANSWER: seen.strangers[:SHOWN],
             Assertion.OTHERS_UNTOUCHED: seen.touched[:SHOWN],
             Assertion.DEPENDENTS_RELOADED: seen.reloads_wrong[:SHOWN],
             Assertion.ENTITIES_EXACT: seen.differences[:SHOWN],
@@ -138,6 +143,7 @@ def _measured(seen: MultiModuleSeen) -> dict[Metric, float | None]:
     return {
         Metric.ACTS: len(seen.acts),
         Metric.TICKS_IN_ORDER_PERCENT: 100 * seen.in_order / seen.ticks if seen.ticks else None,
+        Metric.STRANGERS: len(seen.strangers),
         Metric.TOUCHED: len(seen.touched),
         Metric.RELOADS_WRONG: len(seen.reloads_wrong),
         Metric.DIFFERENCES: len(seen.differences),

@@ -66,6 +66,8 @@ class MultiModuleSeen:
     in_order: int = 0
     """Ticks in which each module began after the one before it had ended."""
     disorder: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+    """Answers of services that came from another version than that of the entity."""
     compared: int = 0
     """How often a module was compared with the reference, every column of it."""
     touched: list[str] = field(default_factory=list)
