@@ -111,7 +111,7 @@ def test_one_that_says_ever_more_while_it_has_to_let_go_is_ended(open_engine: Op
 
 
 def test_a_version_of_another_protocol_is_not_loaded(open_engine: OpenEngine, refused: Refused) -> None:
-    top = "import grove_core.worker.main as main\nmain.PROTOCOL = 7"
+    top = "import grove_core.worker.importing as importing\nimporting.PROTOCOL = 7"
     engine = open_engine({"1.0.0": version("pass", top=top)})
     with refused(engine, ProtocolError, "it speaks protocol 7, the engine 1"):
         engine.load_module_version(MODULE, 1)
