@@ -42,7 +42,7 @@ OF_PART = {
 
 
 def run(*parts: Part, **options: Any) -> Outcome:
-    given = {"rounds": 1, "slow_seconds": 0.1, "deadline_seconds": 2.0, "hangs": (HangKind.FROM_FOLDER,)}
+    given = {"rounds": 1, "slow_seconds": 0.1, "deadline_seconds": 3.0, "hangs": (HangKind.FROM_FOLDER,)}
     with quiet():
         return LimitsRun(1, parts, **{**given, **options}).run()
 
@@ -107,7 +107,7 @@ def test_a_slow_start_for_which_there_is_no_time(tmp_path: Path) -> None:
 def test_a_start_that_is_not_slow(tmp_path: Path) -> None:
     body = "def initialize(self, config): super().initialize({})"
     odd = Written(tmp_path, "ledger", "2.0.1", body)
-    result = run(Part.START, plugins=[odd], hangs=(HangKind.SLEEPS,))
+    result = run(Part.START, plugins=[odd], hangs=(HangKind.SLEEPS,), deadline_seconds=60.0)  # nobody waits for it
     assert_broken(result, Assertion.SLOW_START_LOADED)
     assert_broken(result, Assertion.HANGING_START_CANCELLED, "sleeps was seen as nothing")
     assert_broken(result, Assertion.CANCELLED_START_FREED, "sleeps: ledger@2.0.1 is loaded")
