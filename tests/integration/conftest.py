@@ -18,6 +18,7 @@ import pytest
 from packaging.version import Version
 
 from grove_core import DebugEngine, GroveError, ManualClock, Settings
+from grove_core.isolation import handle
 from grove_core.isolation.process import ProcessIsolation
 from grove_core.isolation.spawned import SpawnIsolation
 
@@ -44,6 +45,14 @@ def _quick_collections() -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_about_ends() -> Iterator[None]:
+    """Wait for the word of how a worker ended as long as a busy machine takes; an engine has frames to keep."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handle, "STATUS_SECONDS", 10.0)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
