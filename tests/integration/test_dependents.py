@@ -217,6 +217,7 @@ def test_one_that_is_busy_is_reloaded_once_it_is_idle(opened: Open) -> None:
     assert [event.module for event in reloaded(engine)] == ["world", "render"]
 
 
+@pytest.mark.struck
 @pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("how", [ctrl_c, error])
 def test_a_reload_that_is_struck_loses_nothing_and_is_made_up_for(opened: Open, how: Callable[[], None]) -> None:

@@ -419,6 +419,7 @@ def test_columns_that_are_fenced_are_open_for_answers(open_engine: OpenEngine, p
         assert seen(engine) == gold(engine)
 
 
+@pytest.mark.struck
 @pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("how", [error, ctrl_c])
 def test_what_strikes_the_engine_in_a_call_leaves_the_whole_tick_or_none_of_it(

@@ -109,6 +109,7 @@ def test_a_paused_base_keeps_nobody_waiting(opened: Open) -> None:
     assert engine.entities("tank")["n"].tolist() == [3, 3]
 
 
+@pytest.mark.struck
 @pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("how", [ctrl_c, error])
 def test_a_tick_that_is_struck_on_any_level_is_whole_or_nothing(opened: Open, how: Callable[[], None]) -> None:
