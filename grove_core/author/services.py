@@ -71,7 +71,7 @@ def service(function: Function) -> Function:
 
     A service answers, and changes nothing: its columns are read only, and spawns, failed entities, observed values and
     a changed document are refused. What it takes and gives may be None, bool, int, float, str, bytes, list, dict, tuple
-    and numpy arrays of numbers.
+    and numpy arrays of numbers; a tuple arrives as a list.
 
     Who dies or hangs has a fault, which is dealt with at once, and whoever has the entities then is asked. So has one
     that raises, or breaks one of these rules, while it is not stable. Stable is trusted: what it raises is taken for
