@@ -220,7 +220,7 @@ def _joined(parts: Sequence[AnswerPart], count: int | None) -> Any:
     """
     if count is None or parts[0].places is None:
         result = _read(unpack, parts[0].result)
-        return result if count is None else _each(lambda values: values, result)
+        return result if count is None else _joining(lambda values: _refuse_length(values, count), [result])
     places = [np.frombuffer(part.places or b"", np.int64) for part in parts]
 
     def join(*values: Array) -> Array:
@@ -229,8 +229,18 @@ def _joined(parts: Sequence[AnswerPart], count: int | None) -> Any:
             whole[where] = part
         return whole
 
+    return _joining(join, [_read(views, part.result) for part in parts])
+
+
+def _refuse_length(values: Any, count: int) -> Array:
+    if not isinstance(values, np.ndarray) or values.shape[:1] != (count,):
+        raise ValueError(f"not one value for each of {count} entities")
+    return values
+
+
+def _joining(join: Callable[..., Array], answers: Sequence[Any]) -> Any:
     try:
-        return _each(join, *(_read(views, part.result) for part in parts))
+        return _each(join, *answers)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ServiceFailed(f"its versions answered in different shapes: {error}") from None
 
