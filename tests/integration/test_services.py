@@ -107,6 +107,7 @@ def opened(open_engine: OpenEngine, package: Any, installed: Any) -> Open:
     return make
 
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
 SERVICES = Path(services.__file__)
 PATIENTLY = {"service_deadline_ms": 20_000.0}
 """As with other limits: no slow machine reaches it."""
@@ -147,6 +148,16 @@ def test_a_call_is_answered_in_the_same_tick_with_what_that_tick_committed(opene
     metrics = engine.get_version_metrics("bank", 1)
     assert metrics.service_calls >= 3
     assert metrics.avg_service_ms is not None
+
+
+def test_the_example_of_the_guide_runs_as_it_stands(opened: Open) -> None:
+    example = GUIDE.read_text().partition("### Services\n")[2].partition("```\n")[2].partition("```\n")[0]
+    engine = opened({name: {"1.0.0": f"{example}\nMain = {name.title()}\n"} for name in ("bank", "shop")})
+    engine.load_module_version("shop", 1)
+    owners = engine.spawn("bank", gold=[1.0, 2.0, 3.0])
+    engine.spawn("shop", owner=owners)
+    assert engine.tick(1.0).faults == ()
+    assert engine.entities("shop")["can"].tolist() == [False, True, True]
 
 
 def test_what_a_handle_requires_counts_as_any_requirement(opened: Open) -> None:
