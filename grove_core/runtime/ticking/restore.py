@@ -106,7 +106,8 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
 
     Workers finish what they were told, within the deadline, so that no late answer meets a later tick; one that
     does not is ended, and the next tick treats it as any other death. Who was told nothing yet has nothing to finish.
-    A recovery that was done by then stays; its rows are as they were before the tick, in the version they went to.
+    A recovery that was done by then stays; its rows are as they were before the tick, in the version they went to. Only
+    those of a version that failed at an answer had had their tick, and keep it: see `replace_failed`.
     """
     for state in states:
         settle(state)
@@ -176,8 +177,9 @@ def replace_failed(
 ) -> None:
     """Deal with a version that failed at a call of another module, for the so manieth time.
 
-    Its rows have had their tick, and keep it. As others cannot go on without it, it is restarted however often it was
-    before; where it is not stable and that was of no use, its rows go to stable, whatever the policy says.
+    Its rows have had their tick, and keep it, also in what they go to, which has no generation of theirs. As others
+    cannot go on without it, it is restarted however often it was before; where it is not stable and that was of no use,
+    its rows go to stable, whatever the policy says.
     """
     order = Ask(state, loaded, 0, 0, problem=problem)
     order.asked_at = time.perf_counter()
