@@ -595,14 +595,29 @@ def test_a_raise_that_nobody_waits_for_any_more_is_no_fault(opened: Open) -> Non
     def tick() -> None:
         engine.tick(0.1)
 
-    waits = {number for number, line in enumerate(SERVICES.read_text().splitlines(), 1) if "worker.receive(" in line}
-    places = [one for one in places_of(tick) if one[0][0].endswith(SERVICES.name) and one[0][1] in waits]
-    assert places
     pids = engine.workers("bank")
-    for place, nth in places:
-        assert strike(tick, place, nth)
-        assert engine.tick(0.1).faults == ()
+    strike_a_wait(tick)
+    assert engine.tick(0.1).faults == ()
     assert engine.workers("bank") == pids
+
+
+def test_a_raise_that_nobody_waits_for_any_more_does_not_tell_that_a_version_is_idle(opened: Open) -> None:
+    source = bank("raise ValueError('always')", "def is_idle(self): return False")
+    engine = opened({"bank": {"1.0.0": source}, "shop": {"1.0.0": shop(GO_ON)}}, idle_deadline_seconds=0.05)
+    engine.load_module_version("shop", 1)
+    ids = engine.spawn("shop", owner=[1])
+    strike_a_wait(lambda: engine.tick(0.1))
+    engine.despawn("shop", ids)
+    engine.unload_module_version("shop", 1)
+    with pytest.raises(GroveError, match="is_idle did not become true"):
+        engine.unload_module_version("bank", 1)
+
+
+def strike_a_wait(tick: Callable[[], object]) -> None:
+    """Run a tick, and strike it as a call is waited for."""
+    waits = {number for number, line in enumerate(SERVICES.read_text().splitlines(), 1) if "worker.receive(" in line}
+    place, nth = next(one for one in places_of(tick) if one[0][0].endswith(SERVICES.name) and one[0][1] in waits)
+    assert strike(tick, place, nth)
 
 
 @pytest.mark.struck
