@@ -126,7 +126,7 @@ def canary(engine: DebugEngine, module: str, config: dict[str, Any]) -> Iterator
         engine.unload_module_version(module, 2)
 
 
-@budget(25)
+@budget(15)
 @given(mostly(st.just([]), said(CALLS)), said(CALLS))
 def test_whatever_is_asked_the_base_and_other_callers_go_on(
     engine: DebugEngine, first: list[bytes], later: list[bytes]
@@ -145,7 +145,7 @@ def test_whatever_is_asked_the_base_and_other_callers_go_on(
     engine.spawn("shop", id=range(ENTITIES), owner=np.arange(ENTITIES))
 
 
-@budget(25)
+@budget(15)
 @given(said(ANSWERS | CALLS))
 def test_whatever_is_answered_callers_go_on_and_no_tick_is_lost(engine: DebugEngine, packets: list[bytes]) -> None:
     before = engine.entities("bank")["gold"]

@@ -20,6 +20,7 @@ from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
 from grove_core.parts.settings import Choice
 from grove_core.runtime.orders import services
+from grove_core.runtime.ticking import tick as ticking
 
 from ..conftest import InstalledIn, write_package
 from ..striking import ctrl_c, error, places_of, strike
@@ -585,6 +586,24 @@ def test_columns_that_are_fenced_are_open_for_answers(open_engine: OpenEngine, p
     for _ in range(3):
         assert engine.tick(0.1).faults == ()
         assert seen(engine) == gold(engine)
+
+
+@pytest.mark.parametrize("statements", ["raise ValueError('always')", "os._exit(9)"])
+def test_a_tick_that_is_struck_after_a_rollback_within_it_is_taken_back_for_all(opened: Open, statements: str) -> None:
+    lens = 'from grove_core import Scale\n    lenses = [Lens("<2", ">=2", [Scale("gold", 100.0), Add("more", 1.5)])]'
+    other = bank(statements, lens).replace('ticks="i8"', 'ticks="i8", more="f8"')
+    engine = opened({"bank": {"1.0.0": bank(), "2.0.0": other}, "shop": {"1.0.0": shop()}})
+    both(engine, 10)
+    canary(engine)
+    before = gold(engine)
+    lines = Path(ticking.__file__).read_text().splitlines()
+    worked = "runtime/ticking/tick.py", lines.index("    clock.ended(Stage.WORK)") + 1
+    assert strike(lambda: engine.tick(0.1), worked, 2), "once the shops have asked, and nothing of theirs is committed"
+    assert engine.get_traffic_split("bank") == {V1: 1.0}
+    assert gold(engine) == before
+    assert {*engine.entities("bank")["ticks"].tolist(), *engine.entities("shop")["calls"].tolist()} == {0}
+    assert engine.tick(0.1).faults == ()
+    assert seen(engine) == gold(engine) == {one: value + 1 for one, value in before.items()}
 
 
 def test_a_raise_that_nobody_waits_for_any_more_is_no_fault(opened: Open) -> None:
