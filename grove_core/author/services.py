@@ -20,6 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 IDS = "ids"
 """What the first parameter of a service is called that answers for entities."""
 MARK = "_is_service"
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 MODULE_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
@@ -70,7 +71,7 @@ def service(function: Function) -> Function:
 
     A service answers, and changes nothing: its columns are read only, and spawns, failed entities, observed values and
     a changed document are refused. What it takes and gives may be None, bool, int, float, str, bytes, list, dict, tuple
-    and numpy arrays of numbers.
+    and numpy arrays of numbers; a tuple arrives as a list.
 
     Who dies or hangs has a fault, which is dealt with at once, and whoever has the entities then is asked. So has one
     that raises, or breaks one of these rules, while it is not stable. Stable is trusted: what it raises is taken for
@@ -84,16 +85,20 @@ def services_of(kind: type[Module]) -> tuple[Service, ...]:
     """Return the services of a module's class, by name.
 
     Raises:
-        SchemaError: a name is one that a handle cannot have.
+        SchemaError: a name is one that a handle cannot have, or what is marked cannot be called as a service is.
     """
     found = []
-    for name, method in inspect.getmembers(kind, inspect.isfunction):
-        if not getattr(method, MARK, False):
+    for name, method in inspect.getmembers(kind):
+        if getattr(method, MARK, False) is not True:
             continue
         if name.startswith("_"):
             raise SchemaError(f"a service cannot be called {name!r}: its name must begin with a letter")
+        if not inspect.isfunction(inspect.getattr_static(kind, name)):
+            raise SchemaError(f"the service {name!r} is no plain method: mark one that takes self, and nothing else")
         signature = inspect.signature(method)
         parameters = list(signature.parameters.values())[1:]
+        if parameters and parameters[0].name == IDS and parameters[0].kind not in POSITIONAL:
+            raise SchemaError(f"the service {name!r} must take `ids` as a plain first argument, not {parameters[0]}")
         found.append(
             Service(
                 name,
@@ -200,6 +205,11 @@ class Needs:
                 f"{self.requirement} is there only while a worker runs this version; in a test without an engine, set "
                 f"the attribute to what is to answer"
             ) from None
+
+    if TYPE_CHECKING:
+
+        def __set__(self, instance: Module, value: Any) -> None:
+            """Replace the handle in one instance: for type checkers only, as an attribute of it does that."""
 
 
 def needs_of(kind: type[Module]) -> tuple[Needs, ...]:

@@ -36,6 +36,7 @@ GAUGES: Final = (
     _Figure("grove_weight_ratio", "The part that it was given", lambda each: each.traffic_percent_set / 100),
     _Figure("grove_tick_p50_seconds", "Half of its ticks took less", lambda each: _seconds(each.p50_process_time_ms)),
     _Figure("grove_tick_p99_seconds", "99% of its ticks took less", lambda each: _seconds(each.p99_process_time_ms)),
+    _Figure("grove_service_mean_seconds", "A call of its services took", lambda each: _seconds(each.avg_service_ms)),
     _Figure("grove_memory_bytes", "Process and tables", lambda each: each.memory_usage_bytes),
     _Figure("grove_uptime_seconds", "Since it was loaded, by the engine's clock", lambda each: each.uptime_seconds),
 )
@@ -43,6 +44,7 @@ COUNTERS: Final = (
     _Figure("grove_ticks", "Ticks that were committed", lambda each: each.ticks),
     _Figure("grove_processed_entities", "One for each entity and tick", lambda each: each.processed_entities),
     _Figure("grove_errors", "Faults, and entities that the version said had failed", lambda each: each.errors),
+    _Figure("grove_service_calls", "Calls of its services that it answered", lambda each: each.service_calls),
 )
 
 

@@ -282,11 +282,18 @@ class Raised(Message, frozen=True):
     traceback: str
     limit: Limit | None = None
     """The limit that it ran into, if that is why."""
+    call: int = 0
+    """The call of a service that it answers, from 1; 0 if it answers something else."""
 
 
 def answers_idle(answer: object) -> bool:
     """Tell whether a message is the answer to `AskIdle`, which may come after its asker gave up."""
     return isinstance(answer, Idle) or (isinstance(answer, Raised) and answer.where == "askidle")
+
+
+def answers_call(answer: object) -> bool:
+    """Tell whether a message is the answer to `Serve`, which may come after its asker gave up."""
+    return isinstance(answer, Served | Raised) and answer.call > 0
 
 
 ToWorker = (

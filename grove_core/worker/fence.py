@@ -70,7 +70,8 @@ class Fenced:
                 _protect(columns, slot, PROT_NONE)
 
     def open(self) -> Columns:
-        """Open the next place and return its columns."""
+        """Open the next place and return its columns; one that was left open is closed."""
+        self.close()
         self._place = (self._place + 1) % PLACES
         columns = self._places[self._place]
         for slot in self._slots:

@@ -99,7 +99,7 @@ def run(channel: Channel[ToWorker]) -> int:
                 else:
                     answer = hosted.answer(message, descriptors)
         except BaseException as error:  # also SystemExit: whatever a version raises is an answer
-            answer = raised(_stage(message), error, bounds)
+            answer = raised(_stage(message), error, bounds, message.call if isinstance(message, Serve) else 0)
         finally:
             close_all(descriptors)
         try:
@@ -265,10 +265,13 @@ class Hosted:
         return ticked(order, ms, entities, document)
 
     def _serve(self, order: Serve) -> Served:
-        with self._calling.allowed():
-            answer = self._answering.answer(order, self._place.open())
-        self.module.entities = self._nobody
-        self._place.close()  # not after a raise, as with a tick
+        self.module.world = World(self.schema.names, self._looking)
+        try:
+            with self._calling.allowed():
+                answer = self._answering.answer(order, self._place.open())
+        finally:
+            self.module.entities = self._nobody
+        self._place.close()  # after a raise the next `open` does it: the error's text may show a view
         return answer
 
     def _update_config(self, order: UpdateConfig) -> ConfigUpdated:
@@ -300,7 +303,7 @@ def _migrate(order: RunMigrator, descriptors: list[int]) -> Given:
     return run_migrator(order, *descriptors)
 
 
-def raised(where: str, error: BaseException, bounds: Bounds) -> Raised:
+def raised(where: str, error: BaseException, bounds: Bounds, call: int = 0) -> Raised:
     """Make the answer for an exception, whatever its text does."""
     try:
         text = str(error)
@@ -311,6 +314,7 @@ def raised(where: str, error: BaseException, bounds: Bounds) -> Raised:
         _encodable(f"{type(error).__name__}: {text}"),
         _encodable("".join(traceback.format_exception(error))),
         bounds.behind(error),
+        call,
     )
 
 

@@ -56,7 +56,7 @@ def unpack(packed: bytes) -> Any:
 def _decoded(decoder: msgspec.msgpack.Decoder[Any], packed: bytes) -> Any:
     try:
         return decoder.decode(packed)
-    except (msgspec.DecodeError, TypeError) as error:
+    except (msgspec.DecodeError, TypeError, RecursionError) as error:
         raise ValueError(str(error)) from error
 
 

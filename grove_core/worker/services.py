@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,16 +36,17 @@ class Calling:
     def __init__(self, channel: Channel[ToWorker], bounds: Bounds) -> None:
         self._channel = channel
         self._bounds = bounds
-        self._open = False
+        self._thread: int | None = None
+        """Who may call: what several threads asked at once would get each other's answers."""
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
         """Let services be called within a block: the engine waits for what it asked, and answers calls."""
-        before, self._open = self._open, True
+        before, self._thread = self._thread, threading.get_ident()
         try:
             yield
         finally:
-            self._open = before
+            self._thread = before
 
     def handles(self, offers: Iterable[Offer]) -> Mapping[str, Base]:
         """Return the handles of the modules that a version needs, by their names."""
@@ -58,7 +60,7 @@ class Calling:
             InvalidInput: what is given cannot be sent, or is not one value for each entity.
             ServiceFailed: nobody answered.
         """
-        if not self._open:
+        if self._thread != threading.get_ident():
             raise Refused(f"{base}.{service.name} cannot be called now: {NOT_NOW}")
         ids = None
         if service.per_entity:
@@ -112,10 +114,14 @@ class Answering:
             entities = Entities(self._schema, self._rows_of(columns, ids, rows))
             given = [entities.id, *given]
         module.entities = entities
+        before, module._document_changed = module._document_changed, False
         began = time.perf_counter()
-        result = getattr(module, service.name)(*given, **shared)
-        ms = (time.perf_counter() - began) * 1000
-        self._refuse_changes(service, entities)
+        try:
+            result = getattr(module, service.name)(*given, **shared)
+            ms = (time.perf_counter() - began) * 1000
+            self._refuse_changes(service, entities)
+        finally:
+            module._document_changed = before  # what `update_config` changed goes along with the next tick
         try:
             packed = pack(_checked(result, len(entities)) if service.per_entity else result)
         except (TypeError, ValueError, OverflowError) as error:
@@ -136,9 +142,8 @@ class Answering:
         return _read_only(taken, slice(None))
 
     def _refuse_changes(self, service: Service, entities: Entities) -> None:
-        module = self._module
-        changed, module._document_changed = module._document_changed, False
-        if changed or entities._births or entities._deaths or entities._failures or entities._observed:
+        asked_for = entities._births or entities._deaths or entities._failures or entities._observed
+        if asked_for or self._module._document_changed:
             raise Refused(
                 f"the service {service.name} spawned, despawned, failed, observed or marked its state as changed; a "
                 f"service answers and changes nothing: do it in `process`"
@@ -211,11 +216,11 @@ def _joined(parts: Sequence[AnswerPart], count: int | None) -> Any:
     """Put the parts of an answer together.
 
     Raises:
-        ServiceFailed: versions answered in different shapes.
+        ServiceFailed: one cannot be read, or versions answered in different shapes.
     """
     if count is None or parts[0].places is None:
-        result = unpack(parts[0].result)
-        return result if count is None else _each(lambda values: values, result)
+        result = _read(unpack, parts[0].result)
+        return result if count is None else _joining(lambda values: _refuse_length(values, count), [result])
     places = [np.frombuffer(part.places or b"", np.int64) for part in parts]
 
     def join(*values: Array) -> Array:
@@ -224,10 +229,27 @@ def _joined(parts: Sequence[AnswerPart], count: int | None) -> Any:
             whole[where] = part
         return whole
 
+    return _joining(join, [_read(views, part.result) for part in parts])
+
+
+def _refuse_length(values: Any, count: int) -> Array:
+    if not isinstance(values, np.ndarray) or values.shape[:1] != (count,):
+        raise ValueError(f"not one value for each of {count} entities")
+    return values
+
+
+def _joining(join: Callable[..., Array], answers: Sequence[Any]) -> Any:
     try:
-        return _each(join, *(views(part.result) for part in parts))
+        return _each(join, *answers)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ServiceFailed(f"its versions answered in different shapes: {error}") from None
+
+
+def _read(read: Callable[[bytes], Any], packed: bytes) -> Any:
+    try:
+        return read(packed)
+    except ValueError as error:
+        raise ServiceFailed(f"its answer cannot be read: {error}") from None
 
 
 def _each(do: Callable[..., Array], first: Any, *others: Any) -> Any:

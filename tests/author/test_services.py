@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,6 +61,21 @@ def test_a_service_cannot_have_a_name_that_no_handle_has() -> None:
         services_of(type("Odd", (Bank,), {"_gold": service(lambda self: 1)}))
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (service(lambda self, *, ids: ids), "must take `ids` as a plain first argument"),
+        (service(lambda self, *ids: ids), r"must take `ids` as a plain first argument, not \*ids"),
+        (staticmethod(service(lambda item: item)), "is no plain method"),
+        (classmethod(service(lambda kind: kind)), "is no plain method"),
+        (functools.cache(service(lambda self: 1)), "is no plain method"),
+    ],
+)
+def test_what_no_handle_could_call_is_refused(odd: Any, said: str) -> None:
+    with pytest.raises(SchemaError, match=f"the service 'odd' {said}"):
+        services_of(type("Odd", (Bank,), {"odd": odd}))
+
+
 def test_handles_are_inherited() -> None:
     assert [each.requirement for each in needs_of(Market)] == ["weather", "bank>=1,<2"]
     assert Market.bank.module == "bank"
@@ -75,7 +91,7 @@ def test_without_an_engine_a_handle_says_what_to_do_and_can_be_replaced() -> Non
     shop.entities = Entities.of(Shop.schema, id=[1, 2])
     with pytest.raises(Refused, match="set the attribute to what is to answer"):
         shop.process(0.1)
-    shop.bank = SimpleNamespace(gold=lambda ids: ids * 2.0)  # type: ignore[assignment]
+    shop.bank = SimpleNamespace(gold=lambda ids: ids * 2.0)
     shop.process(0.1)
     np.testing.assert_array_equal(shop.entities.seen, [2.0, 4.0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from grove_core import DebugEngine, GroveError, ManualClock
 from grove_core.base.events import EventKind
 from grove_core.base.records import FaultKind
 from grove_core.parts.settings import Choice
+from grove_core.runtime.orders import services
+from grove_core.runtime.ticking import tick as ticking
 
 from ..conftest import InstalledIn, write_package
 from ..striking import ctrl_c, error, places_of, strike
@@ -105,6 +108,8 @@ def opened(open_engine: OpenEngine, package: Any, installed: Any) -> Open:
     return make
 
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
+SERVICES = Path(services.__file__)
 PATIENTLY = {"service_deadline_ms": 20_000.0}
 """As with other limits: no slow machine reaches it."""
 
@@ -144,6 +149,16 @@ def test_a_call_is_answered_in_the_same_tick_with_what_that_tick_committed(opene
     metrics = engine.get_version_metrics("bank", 1)
     assert metrics.service_calls >= 3
     assert metrics.avg_service_ms is not None
+
+
+def test_the_example_of_the_guide_runs_as_it_stands(opened: Open) -> None:
+    example = GUIDE.read_text().partition("### Services\n")[2].partition("```\n")[2].partition("```\n")[0]
+    engine = opened({name: {"1.0.0": f"{example}\nMain = {name.title()}\n"} for name in ("bank", "shop")})
+    engine.load_module_version("shop", 1)
+    owners = engine.spawn("bank", gold=[1.0, 2.0, 3.0])
+    engine.spawn("shop", owner=owners)
+    assert engine.tick(1.0).faults == ()
+    assert engine.entities("shop")["can"].tolist() == [False, True, True]
 
 
 def test_what_a_handle_requires_counts_as_any_requirement(opened: Open) -> None:
@@ -370,6 +385,142 @@ def test_where_nobody_would_answer_a_call_it_is_refused(opened: Open) -> None:
     assert engine.tick(0.1).faults == ()
 
 
+def test_only_the_thread_that_processes_can_call(opened: Open) -> None:
+    """Threads that called at once would get each other's answers."""
+    process = f"""
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(1) as pool:
+    e.seen = pool.submit(self.bank.gold, e.owner).result() if e.owner[0] else {SEE.split("= ")[1]}
+"""
+    engine = opened({"bank": {"1.0.0": bank()}, "shop": {"1.0.0": shop(process)}})
+    both(engine)
+    faults = engine.tick(0.1).faults
+    assert {fault.module for fault in faults} == {"shop"}
+    assert "from the thread that runs these" in faults[0].message
+
+
+def test_calls_without_end_are_refused_at_last(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No deadline of the caller's comes nearer while it is answered."""
+    monkeypatch.setattr("grove_core.runtime.orders.services.ROUNDS", 0.002)  # 40 ms
+    slow = f"time.sleep(0.002)\n{GOLD}"
+    engine = opened({"bank": {"1.0.0": bank(slow)}, "shop": {"1.0.0": shop(f"{SEE}\nwhile e.owner[0]: {SEE}")}})
+    both(engine)
+    report = engine.tick(0.1)
+    assert {(fault.module, fault.kind) for fault in report.faults} == {("shop", FaultKind.RAISE)}
+    assert "all calls of one tick, or one load, may take 40 ms" in report.faults[0].message
+
+
+def test_who_kills_the_base_again_and_again_is_answered_no_more_in_this_tick(opened: Open) -> None:
+    """Each time it would be restarted, for as long as the caller goes on."""
+    process = """
+refused = 0
+for _ in range(4):
+    try: self.bank.gold(e.owner)
+    except GroveError as error: refused += "asked no more" in str(error)
+e.seen = float(refused)
+"""
+    engine = opened(
+        {"bank": {"1.0.0": bank(f"if (ids == 77).any(): os._exit(9)\n{GOLD}")}, "shop": {"1.0.0": shop(process)}}
+    )
+    engine.load_module_version("shop", 1)
+    engine.spawn("bank", id=[76, 77], gold=[1.0, 2.0])
+    engine.spawn("shop", owner=[77])
+    for _ in range(2):
+        report = engine.tick(0.1)
+        assert [(fault.module, fault.kind) for fault in report.faults] == [("bank", FaultKind.DEATH)] * 2
+        assert seen(engine) == {77: 3.0}, "the first call finds out, and the others are refused"
+
+
+def test_stable_that_dies_while_it_answers_for_two_canaries_is_restarted_once(opened: Open, tmp_path: Path) -> None:
+    told, armed = str(tmp_path / "told"), str(tmp_path / "armed")
+    once = f"""
+told = pathlib.Path({told!r})
+if pathlib.Path({armed!r}).exists() and not told.exists():
+    told.touch()
+    os._exit(9)
+{GOLD}
+"""
+    bad = bank(f"pathlib.Path({armed!r}).touch()\nraise ValueError('always')", LENS)
+    engine = opened({"bank": {"1.0.0": bank(once), "2.0.0": bad, "3.0.0": bad}, "shop": {"1.0.0": shop()}})
+    engine.load_module_version("bank", 1)
+    engine.load_module_version("shop", 1)
+    owners = engine.spawn("bank", gold=np.arange(12) * 10.0)
+    engine.load_module_version("bank", 2)
+    engine.load_module_version("bank", 3)
+    engine.set_traffic_split("bank", {1: 0.4, 2: 0.3, 3: 0.3})
+    asked = [one for one, version in zip(owners, engine.locate("bank", owners), strict=True) if version != V1]
+    engine.spawn("shop", owner=asked)
+    report = engine.tick(0.1)
+    assert sorted(fault.version.major for fault in report.faults) == [1, 2, 3]
+    assert seen(engine).items() <= gold(engine).items()
+
+
+def test_a_document_that_changed_between_ticks_is_no_change_by_a_service(opened: Open) -> None:
+    """A base without entities has no tick with which it would have gone along."""
+    top = """def update_config(self, config):
+        self.mark_state_changed()
+        return True
+"""
+    engine = opened({"bank": {"1.0.0": bank(top=top)}, "shop": {"1.0.0": shop()}})
+    engine.load_module_version("bank", 1)
+    engine.config.update("bank", {"a": 1})
+    engine.load_module_version("shop", 1)
+    engine.spawn("shop", owner=[1, 2])
+    assert engine.tick(0.1).faults == ()
+    assert seen(engine) == {1: 7.5, 2: 7.5}
+
+
+LYING = """
+import grove_core.worker.services as worker
+made = worker.Served
+worker.Served = lambda call, ms, packed: made(call, {ms}, {packed})
+return self.entities.gold
+"""
+
+
+def test_a_time_that_cannot_be_is_a_fault(opened: Open) -> None:
+    lying = bank(LYING.format(ms="float('nan')", packed="packed"), LENS)
+    engine = opened({"bank": {"1.0.0": bank(), "2.0.0": lying}, "shop": {"1.0.0": shop()}})
+    both(engine)
+    canary(engine)
+    faults = engine.tick(0.1).faults
+    assert [(fault.version, fault.kind) for fault in faults] == [(V2, FaultKind.WRONG_REPLY)]
+    assert seen(engine) == gold(engine)
+
+
+def test_an_answer_that_is_none_is_told_to_the_caller(opened: Open) -> None:
+    process = f"try: {SEE}\nexcept GroveError as error: e.seen = 1 + ('its answer cannot be read' in str(error))"
+    lying = bank(LYING.format(ms="ms", packed=r"b'\xc1'"))
+    engine = opened({"bank": {"1.0.0": lying}, "shop": {"1.0.0": shop(process)}})
+    both(engine)
+    assert engine.tick(0.1).faults == ()
+    assert set(seen(engine).values()) == {2.0}
+
+
+def test_an_answer_for_which_the_engine_has_no_memory_is_none(opened: Open) -> None:
+    source = bank().replace('"count": len(e)', '"count": np.zeros(30_000)')
+    process = "try: e.seen = len(self.bank.richest()['count'])\nexcept GroveError: e.seen = -1.0"
+    engine = opened({"bank": {"1.0.0": source}, "shop": {"1.0.0": shop(process)}})
+    both(engine)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, usual[1]))
+    try:
+        report = engine.tick(0.1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert (report.faults, report.skipped) == ((), 0)
+    assert set(seen(engine).values()) == {-1.0}
+    assert engine.tick(0.1).faults == ()
+    assert set(seen(engine).values()) == {30_000.0}
+
+
+def test_a_base_that_died_meanwhile_is_told_with_its_end(opened: Open) -> None:
+    engine = opened({"bank": {"1.0.0": bank(f"if (ids == 0).any(): os._exit(9)\n{GOLD}")}, "shop": {"1.0.0": shop()}})
+    engine.load_module_version("bank", 1)
+    with pytest.raises(GroveError, match=r"bank@1\.0\.0 has no worker now: its worker exited with status 9"):
+        engine.load_module_version("shop", 1)
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [
@@ -410,6 +561,24 @@ def test_what_is_offered_can_be_listed(opened: Open) -> None:
     assert engine.services("shop") == []
 
 
+def test_a_view_that_a_service_kept_and_raised_is_trapped_by_the_fence(
+    open_engine: OpenEngine, package: Any, installed: Any
+) -> None:
+    source = bank().replace(
+        "e = self.entities\n", "e = self.entities\n        self.kept = e.gold if len(e) else 1\n        e.lost\n"
+    )
+    source = source.replace("self.entities.gold += 1", "self.entities.gold += getattr(self, 'kept', 1)")
+    process = "try: self.bank.richest()\nexcept GroveError: e.seen = -1.0"
+    found = installed(*folders_of(package, {"bank": {"1.0.0": source}, "shop": {"1.0.0": shop(process)}}))
+    engine = open_engine({}, plugins=(found,), fence=True)
+    both(engine)
+    assert engine.tick(0.1).faults == ()
+    assert set(seen(engine).values()) == {-1.0}
+    faults = engine.tick(0.1).faults
+    assert [(fault.module, fault.kind) for fault in faults][:1] == [("bank", FaultKind.DEATH)]
+    assert "fence" in faults[0].message
+
+
 def test_columns_that_are_fenced_are_open_for_answers(open_engine: OpenEngine, package: Any, installed: Any) -> None:
     found = installed(*folders_of(package, {"bank": {"1.0.0": bank()}, "shop": {"1.0.0": shop()}}))
     engine = open_engine({}, plugins=(found,), fence=True)
@@ -417,6 +586,57 @@ def test_columns_that_are_fenced_are_open_for_answers(open_engine: OpenEngine, p
     for _ in range(3):
         assert engine.tick(0.1).faults == ()
         assert seen(engine) == gold(engine)
+
+
+@pytest.mark.parametrize("statements", ["raise ValueError('always')", "os._exit(9)"])
+def test_a_tick_that_is_struck_after_a_rollback_within_it_is_taken_back_for_all(opened: Open, statements: str) -> None:
+    lens = 'from grove_core import Scale\n    lenses = [Lens("<2", ">=2", [Scale("gold", 100.0), Add("more", 1.5)])]'
+    other = bank(statements, lens).replace('ticks="i8"', 'ticks="i8", more="f8"')
+    engine = opened({"bank": {"1.0.0": bank(), "2.0.0": other}, "shop": {"1.0.0": shop()}})
+    both(engine, 10)
+    canary(engine)
+    before = gold(engine)
+    lines = Path(ticking.__file__).read_text().splitlines()
+    worked = "runtime/ticking/tick.py", lines.index("    clock.ended(Stage.WORK)") + 1
+    assert strike(lambda: engine.tick(0.1), worked, 2), "once the shops have asked, and nothing of theirs is committed"
+    assert engine.get_traffic_split("bank") == {V1: 1.0}
+    assert gold(engine) == before
+    assert {*engine.entities("bank")["ticks"].tolist(), *engine.entities("shop")["calls"].tolist()} == {0}
+    assert engine.tick(0.1).faults == ()
+    assert seen(engine) == gold(engine) == {one: value + 1 for one, value in before.items()}
+
+
+def test_a_raise_that_nobody_waits_for_any_more_is_no_fault(opened: Open) -> None:
+    """It answers a call of the tick that was struck, and meets the next one."""
+    engine = opened({"bank": {"1.0.0": bank("raise ValueError('always')")}, "shop": {"1.0.0": shop(GO_ON)}})
+    both(engine)
+
+    def tick() -> None:
+        engine.tick(0.1)
+
+    pids = engine.workers("bank")
+    strike_a_wait(tick)
+    assert engine.tick(0.1).faults == ()
+    assert engine.workers("bank") == pids
+
+
+def test_a_raise_that_nobody_waits_for_any_more_does_not_tell_that_a_version_is_idle(opened: Open) -> None:
+    source = bank("raise ValueError('always')", "def is_idle(self): return False")
+    engine = opened({"bank": {"1.0.0": source}, "shop": {"1.0.0": shop(GO_ON)}}, idle_deadline_seconds=0.05)
+    engine.load_module_version("shop", 1)
+    ids = engine.spawn("shop", owner=[1])
+    strike_a_wait(lambda: engine.tick(0.1))
+    engine.despawn("shop", ids)
+    engine.unload_module_version("shop", 1)
+    with pytest.raises(GroveError, match="is_idle did not become true"):
+        engine.unload_module_version("bank", 1)
+
+
+def strike_a_wait(tick: Callable[[], object]) -> None:
+    """Run a tick, and strike it as a call is waited for."""
+    waits = {number for number, line in enumerate(SERVICES.read_text().splitlines(), 1) if "worker.receive(" in line}
+    place, nth = next(one for one in places_of(tick) if one[0][0].endswith(SERVICES.name) and one[0][1] in waits)
+    assert strike(tick, place, nth)
 
 
 @pytest.mark.struck

@@ -50,7 +50,7 @@ def test_the_latest_sample_is_served(sink: Prometheus) -> None:
     for entities in (10, 20):
         versions = (
             metrics("1.0.0", entities, memory=4096),
-            replace(metrics("2.0.0"), observed={"joy": Average(8, 0.25)}),
+            replace(metrics("2.0.0"), observed={"joy": Average(8, 0.25)}, service_calls=5, avg_service_ms=1.5),
         )
         sink.sample(Sample("gamelogic", 1.0, 2.0, versions, {"evidence": judgement}))
     sink.sample(Sample("physics", 1.0, 2.0, (metrics("1.0.0", 3),)))
@@ -64,6 +64,9 @@ def test_the_latest_sample_is_served(sink: Prometheus) -> None:
     assert figures["grove_tick_p99_seconds" + of("gamelogic", "2.0.0")] == 0.002
     assert figures["grove_ticks_total" + of("gamelogic", "2.0.0")] == 7
     assert figures["grove_errors_total" + of("gamelogic", "2.0.0")] == 4
+    assert figures["grove_service_calls_total" + of("gamelogic", "2.0.0")] == 5
+    assert figures["grove_service_mean_seconds" + of("gamelogic", "2.0.0")] == 0.0015
+    assert "grove_service_mean_seconds" + of("gamelogic", "1.0.0") not in figures, "it was never called"
     assert figures['grove_observed_total{module="gamelogic",name="joy",version="2.0.0"}'] == 8
     assert figures['grove_observed_mean{module="gamelogic",name="joy",version="2.0.0"}'] == 0.25
     assert figures['grove_judgement{judge="evidence",module="gamelogic"}'] == Verdict.INCONCLUSIVE.badness

@@ -56,6 +56,23 @@ def test_what_cannot_go_is_refused(odd: Any) -> None:
         pack(odd)
 
 
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b"\x91" * 10_000,
+        b"\x81\xa0" * 10_000,
+        b"\xdd\xff\xff\xff\xff",
+        b"\xc7\x00\x01",
+        b"\xc7\x01\x01\xff",
+        b"\xc7\x01\x02\x00",
+    ],
+)
+def test_nesting_and_lengths_that_are_not_there_are_refused(packed: bytes) -> None:
+    for read in (unpack, views):
+        with pytest.raises(ValueError, match=r"\S"):
+            read(packed)
+
+
 @given(st.binary(max_size=40), st.booleans())
 def test_odd_bytes_are_refused_or_some_value(odd: bytes, as_array: bool) -> None:
     packed = bytes([0xC7, len(odd), ARRAY]) + odd if as_array else odd

@@ -10,7 +10,7 @@ from grove_core.base.limits import Limit, Limits
 from grove_core.base.records import VersionRecord
 from grove_core.parts.running import Peer, Worker
 from grove_core.runtime.orders.awaiting import await_answer
-from grove_core.runtime.orders.services import answer, fail_between_ticks, offers
+from grove_core.runtime.orders.services import answering, offers
 from grove_core.runtime.state.context import Context
 from grove_core.runtime.state.deadline import Deadline
 from grove_core.runtime.state.dependencies import standing_of
@@ -18,7 +18,6 @@ from grove_core.runtime.state.state import Description, LoadedVersion, ModuleSta
 from grove_core.wire.config_messages import CheckConfig, ConfigChecked
 from grove_core.wire.faults import AT_LOAD, FaultPoint, Planned
 from grove_core.wire.messages import PROTOCOL, Introduced, Load, Prepare, Ready
-from grove_core.wire.service_messages import CallService
 
 
 def introduce(
@@ -83,10 +82,9 @@ def initialise(context: Context, state: ModuleState, loaded: LoadedVersion, work
     loaded.bases = standing_of(context.modules, loaded.description)
     worker.send(Prepare((), loaded.config, None, str(loaded.version), offers(context, loaded.description)))
 
-    def called(call: CallService) -> None:
-        answer(context, loaded.description, worker, call, fail_between_ticks(context))
-
-    await_answer(worker, deadline, loaded.limits, "initialised and warmed", Ready, called)
+    await_answer(
+        worker, deadline, loaded.limits, "initialised and warmed", Ready, answering(context, loaded.description, worker)
+    )
 
 
 def check_config(state: ModuleState, loaded: LoadedVersion, worker: Peer, deadline: Deadline) -> None:

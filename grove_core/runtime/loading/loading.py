@@ -22,7 +22,7 @@ from grove_core.migration.plan import Endpoint
 from grove_core.parts.running import Worker
 from grove_core.runtime.loading.introducing import check_config, introduce, introduced, refuse_unmeasured
 from grove_core.runtime.orders.awaiting import await_answer
-from grove_core.runtime.orders.services import answer, fail_between_ticks, offers
+from grove_core.runtime.orders.services import answering, offers
 from grove_core.runtime.orders.unloading import leave_memory
 from grove_core.runtime.rows.roles import settle_roles
 from grove_core.runtime.state.context import Context
@@ -41,7 +41,6 @@ from grove_core.wire.messages import (
     Ready,
     Slot,
 )
-from grove_core.wire.service_messages import CallService
 
 
 def load(
@@ -144,10 +143,9 @@ def prepare(context: Context, state: ModuleState, loaded: LoadedVersion, worker:
         finally:
             close_all(descriptors[1:])
 
-    def called(call: CallService) -> None:
-        answer(context, loaded.description, worker, call, fail_between_ticks(context))
-
-    ready = await_answer(worker, deadline, loaded.limits, "initialised and warmed", Ready, called)
+    ready = await_answer(
+        worker, deadline, loaded.limits, "initialised and warmed", Ready, answering(context, loaded.description, worker)
+    )
     if document is not None and not ready.document_taken:
         if loaded.description.introduced.keeps_document:
             raise MigrationRefused(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from packaging.version import Version
 
 from grove_core.base.errors import PeerDied, WorkerError
 from grove_core.base.events import EventKind
@@ -17,8 +19,8 @@ from grove_core.runtime.orders.world import show
 from grove_core.runtime.rows.adoption import remap
 from grove_core.runtime.state.context import Context
 from grove_core.runtime.state.state import LoadedVersion, ModuleState
-from grove_core.wire.messages import AskWorld, Mapped, Raised, Tick, Ticked, answers_idle
-from grove_core.wire.service_messages import CallService, Served, Unanswered
+from grove_core.wire.messages import AskWorld, Mapped, Raised, Tick, Ticked, answers_call, answers_idle
+from grove_core.wire.service_messages import CallService, Unanswered
 
 OUTPUT_LIMIT = 64 * 1024
 """How much of a worker's output is kept until it is logged; what comes after is dropped, and counted."""
@@ -43,6 +45,21 @@ class Problem:
     kind: FaultKind
     message: str
     traceback: str | None = None
+
+
+@dataclass
+class Calls:
+    """What came of the services that were called for one order."""
+
+    ms: float = 0.0
+    """How long they were waited for; what recovered meanwhile does not count."""
+    failures: dict[tuple[str, Version], int] = field(default_factory=dict)
+    """How often a version of a module failed at them."""
+
+    def fail(self, module: str, version: Version) -> int:
+        """Count a failure, and return for the how manieth time it is."""
+        times = self.failures[module, version] = self.failures.get((module, version), 0) + 1
+        return times
 
 
 @dataclass
@@ -75,6 +92,7 @@ class Ask:
     """The CPU time that its worker had taken by then, in seconds, where that is limited."""
     printed: int = 0
     """How many bytes it had printed by then, where that is limited."""
+    calls: Calls = field(default_factory=Calls)
     reply: Ticked | None = None
     problem: Problem | None = None
 
@@ -253,8 +271,8 @@ def _take(context: Context, order: Ask, answer: object) -> None:
     """
     if order.loaded.idle_asked and answers_idle(answer):
         order.loaded.idle_asked = False
-    elif isinstance(answer, Mapped | Served) or order.problem is not None:  # what was wrong first is what was wrong
-        return
+    elif order.problem is not None or isinstance(answer, Mapped) or answers_call(answer):
+        return  # what was wrong first is what was wrong, and for the others nobody waits any more
     elif order.reply is not None:
         order.problem = Problem(FaultKind.WRONG_REPLY, f"it sent {type(answer).__name__} unasked")
     elif isinstance(answer, Ticked):

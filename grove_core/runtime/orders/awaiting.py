@@ -39,7 +39,9 @@ def await_answer(
         LoadFailed, DeadlineExceeded, WorkerError: it answered something else, or nothing.
     """
     try:
-        while isinstance(answer := worker.receive(deadline.left), CallService) and called is not None:
+        while isinstance(answer := worker.receive(left := deadline.left), CallService) and called is not None:
+            if not left:  # who calls ever more is mute
+                raise DeadlineExceeded("no answer")
             with deadline.stopped():
                 called(answer)
     except DeadlineExceeded:

@@ -6,19 +6,19 @@ waits. Nothing of what is given and answered is read here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from packaging.version import Version
 
 from grove_core.author.services import Service
-from grove_core.base.errors import DeadlineExceeded, GroveError, ProtocolError, ServiceFailed, WorkerError
+from grove_core.base.errors import DeadlineExceeded, GroveError, OutOfMemory, ProtocolError, ServiceFailed, WorkerError
 from grove_core.base.records import FaultKind
 from grove_core.base.showing import brief
-from grove_core.parts.running import Peer
-from grove_core.runtime.orders.asks import Problem, problem_of, read_output
+from grove_core.parts.running import Peer, Worker
+from grove_core.runtime.orders.asks import Calls, Problem, problem_of, read_output
 from grove_core.runtime.orders.unloading import end_worker, leave_memory
 from grove_core.runtime.rows.adoption import remap
 from grove_core.runtime.state.context import Context
@@ -29,7 +29,9 @@ from grove_core.wire.messages import Mapped, Raised, answers_idle
 from grove_core.wire.service_messages import Answered, AnswerPart, CallService, Offer, Serve, Served, Unanswered
 
 TRIES = 2
-"""So often a version is asked one call: it may have been killed by chance, and restarted."""
+"""So often stable may fail at the calls of one order: it may have been killed by chance, and restarted."""
+ROUNDS = 20
+"""All answers to the calls of one order may take so many times as long as one may."""
 
 Failed = Callable[[ModuleState, LoadedVersion, Problem, int], None]
 """Deals with a version that failed at a call, for the so manieth time: afterwards it has another worker, or none."""
@@ -41,6 +43,8 @@ class Question:
     """What one version is asked of a call."""
 
     loaded: LoadedVersion
+    worker: Worker
+    """Who is asked: it may have another one by the time that it is dealt with."""
     places: Ids | None
     """Which of the call's entities; None where it is about none."""
     rows: Ids | None
@@ -61,7 +65,7 @@ def offers(context: Context, description: Description) -> tuple[Offer, ...]:
     return tuple(found.values())
 
 
-def answer(context: Context, asker: Description, worker: Peer, call: CallService, failed: Failed) -> None:
+def answer(context: Context, asker: Description, worker: Peer, call: CallService, calls: Calls, failed: Failed) -> None:
     """Answer a call of a version, whatever becomes of it.
 
     Args:
@@ -69,6 +73,7 @@ def answer(context: Context, asker: Description, worker: Peer, call: CallService
         asker: the version that calls.
         worker: its worker, which waits for the answer.
         call: what it asks.
+        calls: what came of those before it in the same order, and those that they brought about.
         failed: deals with a version that fails at it.
 
     Raises:
@@ -76,17 +81,30 @@ def answer(context: Context, asker: Description, worker: Peer, call: CallService
     """
     message: Answered | Unanswered = Unanswered("the engine was interrupted")
     try:
-        message = Answered(_Exchange(context, _base_of(context, asker, call), call, failed).answers())
+        _refuse_more(context, calls)
+        message = Answered(_Exchange(context, _base_of(context, asker, call), call, calls, failed).answers())
     except ServiceFailed as error:
         message = Unanswered(error.message, error.__notes__[0] if hasattr(error, "__notes__") else None)
     except GroveError as error:
         message = Unanswered(str(error))
     finally:
+        _tell(worker, message)
+
+
+def _tell(worker: Peer, message: Answered | Unanswered) -> None:
+    """Send an answer; where there is no memory for it, that is the answer."""
+    try:
         worker.send(message)
+    except OutOfMemory as error:
+        worker.send(Unanswered(error.message))
 
 
-def fail_between_ticks(context: Context) -> Failed:
-    """Return what deals with a version that fails while nothing is ticked: its worker ends, the next tick does more."""
+def answering(context: Context, asker: Description, worker: Peer) -> Callable[[CallService], None]:
+    """Return what answers the calls of a version that is made ready.
+
+    Who fails at one meanwhile has its worker ended; the next tick does more.
+    """
+    calls = Calls()
 
     def fail(state: ModuleState, loaded: LoadedVersion, problem: Problem, _: int) -> None:
         loaded.failed = problem
@@ -94,7 +112,24 @@ def fail_between_ticks(context: Context) -> Failed:
         if not end_worker(loaded):
             leave_memory(context, state, loaded)
 
-    return fail
+    def called(call: CallService) -> None:
+        answer(context, asker, worker, call, calls, fail)
+
+    return called
+
+
+def _refuse_more(context: Context, calls: Calls) -> None:
+    """Refuse calls without end: no deadline of the caller's passes while it is answered.
+
+    Raises:
+        ServiceFailed: the answers before took too long already.
+    """
+    most = ROUNDS * context.settings.service_deadline_ms
+    if calls.ms > most:
+        raise ServiceFailed(
+            f"the calls before it took {calls.ms:.0f} ms; all calls of one tick, or one load, may take {most:g} ms "
+            f"({ROUNDS} times service_deadline_ms): ask for many entities at once"
+        )
 
 
 def _base_of(context: Context, asker: Description, call: CallService) -> ModuleState:
@@ -114,10 +149,8 @@ def _base_of(context: Context, asker: Description, call: CallService) -> ModuleS
 class _Exchange:
     """One call, and what comes of it."""
 
-    def __init__(self, context: Context, state: ModuleState, call: CallService, failed: Failed) -> None:
-        self._context, self._state, self._call, self._failed = context, state, call, failed
-        self._failures: dict[Version, int] = {}
-        """How often each version failed at it."""
+    def __init__(self, context: Context, state: ModuleState, call: CallService, calls: Calls, failed: Failed) -> None:
+        self._context, self._state, self._call, self._calls, self._failed = context, state, call, calls, failed
         try:
             self._ids = None if call.ids is None else np.frombuffer(call.ids, np.int64)
         except ValueError:
@@ -129,38 +162,40 @@ class _Exchange:
         Raises:
             ServiceFailed: nobody can answer.
         """
-        ids = self._ids
-        left: list[Ids | None] = [None if ids is None else np.arange(len(ids))]
+        left = None if self._ids is None else np.arange(len(self._ids))
         done: list[Question] = []
         while True:
-            asked = [question for places in left for question in self._questions(places)]
+            asked = list(self._questions(left))
             self._ask(asked)
             done += [question for question in asked if question.answer is not None]
             bad = [(question, question.problem) for question in asked if question.problem is not None]
             if not bad:
                 return self._parts(done)
-            left = [question.places for question, _ in bad]
-            for question, problem in bad:
-                self._deal_with(question.loaded, problem)
+            errors = [self._deal_with(question, problem) for question, problem in bad]
+            for error in errors:
+                if error is not None:
+                    raise error
+            if left is not None:
+                left = np.sort(np.concatenate([each.places for each, _ in bad if each.places is not None]))
 
-    def _deal_with(self, loaded: LoadedVersion, problem: Problem) -> None:
-        """Deal with a version that failed, unless that was done by the way.
-
-        Raises:
-            ServiceFailed: nobody else is to be asked.
-        """
-        if loaded.worker is None or not self._is_loaded(loaded):
-            return
-        blameless = problem.kind is FaultKind.RAISE and loaded.version == self._state.stable
-        if not blameless:
-            self._failures[loaded.version] = times = self._failures.get(loaded.version, 0) + 1
-            self._failed(self._state, loaded, problem, times)
-            if times < TRIES + (loaded.version != self._state.stable):  # one that is not goes to stable in the end
-                return
-        error = ServiceFailed(f"{self._state.name}@{loaded.version}: {problem.message}")
+    def _deal_with(self, question: Question, problem: Problem) -> ServiceFailed | None:
+        """Deal with a version that failed, unless that was done by the way; return why nobody else is to be asked."""
+        loaded, state = question.loaded, self._state
+        if loaded.worker is not question.worker or not self._is_loaded(loaded):
+            return None
+        if problem.kind is not FaultKind.RAISE or loaded.version != state.stable:
+            times = self._calls.fail(state.name, loaded.version)
+            self._failed(state, loaded, problem, times)
+            if times < self._tries(loaded):
+                return None
+        error = ServiceFailed(f"{state.name}@{loaded.version}: {problem.message}")
         if problem.traceback:
             error.add_note(problem.traceback)
-        raise error
+        return error
+
+    def _tries(self, loaded: LoadedVersion) -> int:
+        """Return how often a version may fail; one that is not stable goes to stable in the end."""
+        return TRIES + (loaded.version != self._state.stable)
 
     def _is_loaded(self, loaded: LoadedVersion) -> bool:
         return self._state.versions.get(loaded.version) is loaded
@@ -199,8 +234,12 @@ class _Exchange:
             raise ServiceFailed(f"{where} {has}")
         if loaded.worker is None:
             paused = self._state.condition is Condition.PAUSED
-            raise ServiceFailed(f"{where} has no worker now" + (": the module is paused" * paused))
-        return Question(loaded, places, rows)
+            why = "the module is paused" if paused else loaded.failed and loaded.failed.message
+            raise ServiceFailed(f"{where} has no worker now" + (f": {why}" if why else ""))
+        times = self._calls.failures.get((self._state.name, loaded.version), 0)
+        if times >= self._tries(loaded):
+            raise ServiceFailed(f"{where} failed {times} times at calls before it, and is asked no more in this tick")
+        return Question(loaded, loaded.worker, places, rows)
 
     def _ask(self, questions: list[Question]) -> None:
         """Ask all of them at once, and wait for each."""
@@ -211,11 +250,10 @@ class _Exchange:
                 self._receive(question)
 
     def _send(self, question: Question) -> None:
-        loaded, ids = question.loaded, self._call.ids
-        assert loaded.worker is not None
+        loaded, worker, ids = question.loaded, question.worker, self._call.ids
         try:
             if loaded.count and loaded.mapped is not loaded.store:
-                remap(loaded.worker, loaded.store, loaded.schema)
+                remap(worker, loaded.store, loaded.schema)
                 loaded.mapped = loaded.store
             loaded.calls += 1
             question.call = loaded.calls
@@ -230,47 +268,63 @@ class _Exchange:
                 None if whole or question.places is None else question.places.tobytes(),
                 None if question.rows is None else question.rows.tobytes(),
             )
-            loaded.worker.send(order)
+            worker.send(order)
         except WorkerError as error:
             question.problem = problem_of(loaded, error)
 
     def _receive(self, question: Question) -> None:
-        """Wait for an answer, past those that may lie before it; nested calls take their own time."""
+        """Wait for an answer."""
         loaded, limit_ms = question.loaded, self._context.settings.service_deadline_ms
-        worker = loaded.worker
-        assert worker is not None
         deadline = Deadline(self._context.waiting, limit_ms / 1000)
         try:
-            while question.answer is None:
-                left = deadline.left
-                answered: object = worker.receive(left)
-                if isinstance(answered, CallService):
-                    with deadline.stopped():
-                        answer(self._context, loaded.description, worker, answered, self._failed)
-                elif isinstance(answered, Served) and answered.call == question.call:
-                    question.answer = answered
-                elif isinstance(answered, Raised) and not (loaded.idle_asked and answers_idle(answered)):
-                    text = f"the service {self._call.name} raised {answered.error}"
-                    question.problem = Problem(FaultKind.RAISE, text, answered.traceback)
-                    return
-                elif not self._is_late(loaded, answered):
-                    raise ProtocolError(f"it answered {type(answered).__name__} where Served was due")
-                elif not left:  # who says ever more is mute
-                    raise DeadlineExceeded("no answer")
+            answered = self._answer_to(question, deadline)
         except DeadlineExceeded:
             text = f"the service {self._call.name} did not answer within {limit_ms:g} ms (service_deadline_ms)"
             question.problem = Problem(FaultKind.DEADLINE, text)
         except WorkerError as error:
             question.problem = problem_of(loaded, error)
         else:
-            loaded.meter.serve(question.answer.ms)
+            if isinstance(answered, Served):
+                question.answer = answered
+                loaded.meter.serve(answered.ms)
+            else:
+                text = f"the service {self._call.name} raised {answered.error}"
+                question.problem = Problem(FaultKind.RAISE, text, answered.traceback)
+        finally:
+            self._calls.ms += (deadline.seconds - deadline.left) * 1000
 
-    def _is_late(self, loaded: LoadedVersion, answered: object) -> bool:
+    def _answer_to(self, question: Question, deadline: Deadline) -> Served | Raised:
+        """Return the answer, past those that may lie before it; nested calls take their own time.
+
+        Raises:
+            DeadlineExceeded, PeerDied, ProtocolError: there is none.
+        """
+        while True:
+            left = deadline.left
+            answered: object = question.worker.receive(left)
+            if isinstance(answered, CallService) or self._is_late(question, answered):
+                if not left:  # who says ever more is mute
+                    raise DeadlineExceeded("no answer")
+                if isinstance(answered, CallService):
+                    with deadline.stopped():
+                        asker = question.loaded.description
+                        answer(self._context, asker, question.worker, answered, self._calls, self._failed)
+            elif isinstance(answered, Served) and answered.call == question.call:
+                if not (math.isfinite(answered.ms) and answered.ms >= 0):
+                    raise ProtocolError(f"it answered in {answered.ms} ms")
+                return answered
+            elif isinstance(answered, Raised) and answered.call in (0, question.call):
+                return answered
+            else:
+                raise ProtocolError(f"it answered {type(answered).__name__} where Served was due")
+
+    def _is_late(self, question: Question, answered: object) -> bool:
         """Tell whether a message answers what was asked before, and not waited for any more."""
-        if loaded.idle_asked and answers_idle(answered):
-            loaded.idle_asked = False
+        if question.loaded.idle_asked and answers_idle(answered):
+            question.loaded.idle_asked = False
             return True
-        return isinstance(answered, Mapped) or (isinstance(answered, Served) and answered.call < loaded.calls)
+        earlier = isinstance(answered, Served | Raised) and 0 < answered.call < question.call
+        return earlier or isinstance(answered, Mapped)
 
     def _parts(self, done: list[Question]) -> tuple[AnswerPart, ...]:
         """Return the answers; where one version answered for all entities, in their order, without their places."""

@@ -17,8 +17,7 @@ from grove_core.runtime.rows.ruling import naming
 from grove_core.runtime.state.context import Context
 from grove_core.runtime.state.dependencies import why_relied_on
 from grove_core.runtime.state.state import LoadedVersion, ModuleState
-from grove_core.wire.messages import AskIdle, Idle, Mapped, Shutdown
-from grove_core.wire.service_messages import Served
+from grove_core.wire.messages import AskIdle, Idle, Mapped, Shutdown, answers_call
 
 
 def why_needed(context: Context, state: ModuleState, loaded: LoadedVersion) -> str | None:
@@ -70,7 +69,7 @@ def is_idle(loaded: LoadedVersion, timeout: float, waiting: Waiting) -> bool:
         if not loaded.idle_asked:
             worker.send(AskIdle())
             loaded.idle_asked = True  # an answer that comes too late for this call is taken by the next
-        while isinstance(answer := worker.receive(max(0.0, end - waiting.now())), Mapped | Served):
+        while isinstance(answer := worker.receive(max(0.0, end - waiting.now())), Mapped) or answers_call(answer):
             if waiting.now() >= end:  # one is what an interrupted move left unread; who sends ever more is mute
                 return False
         loaded.idle_asked = False

@@ -24,6 +24,7 @@ from grove_core.runtime.state.context import Context
 from grove_core.runtime.state.state import Condition, LoadedVersion, ModuleState
 from grove_core.runtime.ticking.breaker import opened
 from grove_core.runtime.ticking.commit import Effects, apply, misplaced, validate
+from grove_core.runtime.ticking.gone import Gone, before_tick, give_back
 from grove_core.runtime.ticking.rollback import Recovered, go_back, tell
 
 DEFAULT_LIMIT_MS = 1000.0
@@ -45,6 +46,8 @@ class Recovery:
     """The document of each version before the tick, and how often it had been restarted."""
     left: list[Ask] = field(default_factory=list)
     """Orders whose rows nothing could take over, until a version that recovers later goes back to theirs."""
+    gone: list[Gone] = field(default_factory=list)
+    """Rows that had had their tick as their version failed at an answer, and may have gone to another one since."""
     answers: Answers = unanswered
     """Answers the services that versions call."""
     committed: list[tuple[Ask, Effects]] = field(default_factory=list)
@@ -125,6 +128,8 @@ def take_back(context: Context, states: Sequence[ModuleState], recovery: Recover
         loaded.document, loaded.restarts = document, restarts
     for state in states:
         _as_before(state, recovery.number)
+    for gone in recovery.gone:
+        give_back(gone)
 
 
 def _as_before(state: ModuleState, number: int) -> None:
@@ -182,7 +187,10 @@ def replace_failed(
     order = Ask(state, loaded, 0, 0, problem=problem)
     order.asked_at = time.perf_counter()
     loaded.restarts = 0
+    gone = before_tick(state, loaded, recovery.number)
     fault, ms = contain(context, order, problem, recovery)
+    if gone is not None:
+        recovery.gone.append(gone)
     stable = state.stable
     forced = Rollback(stable) if times > 1 and stable is not None and stable != loaded.version else None
     recover(context, order, fault, ms, recovery, forced)

@@ -139,7 +139,7 @@ def _answer_call(context: Context, recovery: Recovery, order: Ask, call: CallSer
         replace_failed(context, state, loaded, problem, times, recovery)
 
     assert order.loaded.worker is not None
-    answer(context, order.loaded.description, order.loaded.worker, call, failed)
+    answer(context, order.loaded.description, order.loaded.worker, call, order.calls, failed)
 
 
 def checkpoint(states: Sequence[ModuleState], number: int) -> None:
