@@ -268,7 +268,9 @@ def test_a_load_that_is_struck_is_whole_or_nothing(opened: Open, how: Callable[[
     places = [
         place
         for place in places_of(lambda: engine.load_module_version("app", 1))
-        if place[0][0].endswith(("loading.py", "bases.py", "resolving.py", "dependencies.py", "introducing.py", "core.py"))
+        if place[0][0].endswith(
+            ("loading.py", "bases.py", "resolving.py", "dependencies.py", "introducing.py", "core.py")
+        )
     ]
     unload_all()
     assert len(places) > 100
