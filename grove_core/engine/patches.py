@@ -89,7 +89,7 @@ class PatchCalls(Core):
             loaded = self._state(module).resolve(version)
             if not loaded.former:
                 raise PatchRefused("it was not patched: nothing to undo", module=module, version=loaded.version)
-            record = loaded.former[-1].record
+            record = loaded.former[-1].description.record
             try:
                 return self._patch(turn, began, loaded, record, None)
             except GroveError as error:
