@@ -46,12 +46,11 @@ class PatchCalls(Core):
 
         Whatever is raised, nothing has changed: the code that runs goes on.
         """
-        began = time.perf_counter()
+        began, made = time.perf_counter(), Packages()
         with self._turns.take("patch_module_version") as turn:
             self._roster.refuse_split(module)
             loaded = self._state(module).resolve(version)
-            running, made = loaded.description.record, Packages()
-            record = running
+            record = running = loaded.description.record
             try:
                 with turn.aside():
                     record = made.own(code_for(self._code_at(running, path, made), running, named=path is not None))
@@ -101,8 +100,12 @@ class PatchCalls(Core):
         if path is not None:
             return made.records(path)
         installed, _ = collect(self._manager)
-        there = [each for each in installed if each.location == running.location]
-        return there or made.records(running.location)
+        if there := [each for each in installed if each.location == running.location]:
+            return there
+        if running.dist_info and not any(Path(running.dist_info).is_relative_to(each) for each in running.path):
+            # It was installed, so its location is a folder of strangers.
+            raise PatchRefused(f"it is not installed in {running.location} any more; say where its code is, by path=")
+        return made.records(running.location)
 
     def _patch(
         self, turn: Turn, began: float, loaded: LoadedVersion, record: VersionRecord, made: Packages | None
