@@ -90,10 +90,13 @@ class Packages:
         return next((copy.contents for folder, copy in self._copies.items() if folder in folders), None)
 
     def take(self, other: Packages) -> None:
-        """Have the copies that another one made, which has none then. To do it twice is to do it once."""
-        self._copies.update(other._copies)
-        self._scanned.update(other._scanned)
-        other._copies, other._scanned = {}, {}
+        """Have the copies that another one made, which has none then. To do it twice is to do it once.
+
+        Wherever it is struck, each copy is had by one of the two: whoever has it removes it.
+        """
+        scanned = {**self._scanned, **other._scanned}
+        self._copies, other._copies = {**self._copies, **other._copies}, {}
+        self._scanned, other._scanned = scanned, {}
 
     def close(self) -> None:
         """Remove every copy."""
