@@ -144,7 +144,9 @@ def copy(root: Path, entries: Scan, into: Path) -> dict[str, bytes]:
             f"{root} is being written: {error.filename} vanished; try again once it is done"
         ) from error
     except OSError as error:
-        raise BrokenPackage(f"{root} cannot be copied: {error}") from error
+        raise BrokenPackage(
+            f"{root} cannot be copied into {into.parent}, the folder for temporary files (TMPDIR): {error}"
+        ) from error
     return hashes
 
 
@@ -214,7 +216,12 @@ def recorded(root: Path, record: Path) -> dict[str, bytes | None]:
 def _entries(
     path: Path, name: str, above: tuple[tuple[int, int], ...], left_out: Callable[[str], bool]
 ) -> Iterator[Entry]:
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise BrokenPackage(f"{path} is a link that leads nowhere; remove it") from None
+        raise
     is_folder = stat.S_ISDIR(found.st_mode)
     if not is_folder and not stat.S_ISREG(found.st_mode):
         raise BrokenPackage(f"{path} is neither a file nor a folder; a package has nothing else")

@@ -47,6 +47,8 @@ def unpack(path: str | Path, into: str | Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, GroveError) or not isinstance(error, Exception):
             raise
+        if isinstance(error, OSError):  # such as a full disk
+            raise BrokenPackage(f"the wheel {path} cannot be unpacked into {folder.parent}: {error}") from error
         # zipfile has an error of another kind for each way to be broken
         raise BrokenPackage(f"the wheel {path} cannot be unpacked: {error or type(error).__name__}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -118,6 +119,19 @@ def test_a_wheel_without_what_was_asked_for(open_engine: OpenEngine, refused: Re
         engine.load_module_version(MODULE, 2, path=str(wheel(MODULE, "1.0.1", V1)))
     with refused(engine, LoadFailed, f"{MODULE}@1.0.2", "1/0"):
         engine.load_module_version(MODULE, 1, path=str(wheel(MODULE, "1.0.2", "x = 1/0")))
+
+
+def test_a_folder_without_any_package_is_refused_before_it_is_copied(
+    open_engine: OpenEngine, refused: Refused, tmp_path: Path
+) -> None:
+    engine, given = open_engine(BOTH), tmp_path / "home"
+    engine.load_module_version(MODULE, 1)
+    given.mkdir()
+    os.mkfifo(given / "no copy could be made of it")
+    with refused(engine, UnknownModule, f"no package is installed in {given}", "pyproject.toml", "pip install --target"):
+        engine.load_module_version(MODULE, "1.0.1", path=str(given))
+    with refused(engine, UnknownModule, f"no package is installed in {given}"):
+        engine.patch_module_version(MODULE, 1, path=str(given))
 
 
 def test_two_distributions_of_one_version_in_a_folder(open_engine: OpenEngine, refused: Refused, package: Any) -> None:

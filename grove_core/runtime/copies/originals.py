@@ -35,6 +35,11 @@ GLANCE_SECONDS = 0.02
 """How long those may be behind, and more: see `grove_core.parts.folders`."""
 
 
+METADATA = "*.*-info"
+"""The folders or files by which a distribution is known: .dist-info, .egg-info."""
+GIVE = "give a wheel (.whl), a project's source, or a folder filled by `pip install --target`"
+
+
 class Original(Protocol):
     """What a copy is made of. Two are equal when they are the same place, whatever lies there."""
 
@@ -88,7 +93,17 @@ class Folder:
     given: Path
 
     def scan(self) -> Scan:
-        """See `Original`."""
+        """See `Original`. Whatever else a folder is, it is not copied to find that out.
+
+        Raises:
+            UnknownModule: no distribution lies in it.
+        """
+        if not any(self.given.glob(METADATA)):
+            refuse_fresh(self.given, scan(self.given, left_out=lambda _: True))  # an installer writes it last
+            raise UnknownModule(
+                f"no package is installed in {self.given}, and it is no project's source: it has neither a .dist-info "
+                f"nor {sources.PROJECT}; {GIVE}"
+            )
         return scan(self.given)
 
     def copy(self, there: Scan, into: Path) -> str | None:

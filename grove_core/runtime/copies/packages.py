@@ -52,7 +52,7 @@ class Packages:
         """Return the versions in a wheel or folder; they run from a copy.
 
         Raises:
-            UnknownModule: there is no such file or folder.
+            UnknownModule: there is no such file or folder, or it is a folder without any package.
             BrokenPackage: it cannot be read.
             UnsettledPackage: it is being written, and that did not end within `SETTLE_SECONDS`.
         """
