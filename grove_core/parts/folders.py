@@ -150,6 +150,16 @@ def copy(root: Path, entries: Scan, into: Path) -> dict[str, bytes]:
     return hashes
 
 
+def hashes_of(root: Path) -> dict[str, bytes]:
+    """Return the SHA-256 of each file in a folder that nobody else writes, by its name."""
+    hashes: dict[str, bytes] = {}
+    for entry in scan(root):
+        if not entry.is_folder:
+            with (root / entry.name).open("rb") as file:
+                hashes[entry.name] = hashlib.file_digest(file, "sha256").digest()
+    return hashes
+
+
 def digest(hashes: Mapping[str, bytes]) -> str:
     """Return what names these contents under these names."""
     together = hashlib.sha256()

@@ -17,6 +17,7 @@ from grove_core.base.errors import (
     BrokenPackage,
     ConflictingPackages,
     LoadFailed,
+    NothingToPatch,
     UnknownModule,
     UnknownVersion,
     UnsettledPackage,
@@ -74,6 +75,19 @@ def test_one_import_name_in_two_wheels(open_engine: OpenEngine, wheel: Any) -> N
     engine.set_traffic_split(MODULE, {"1.0.0": 0.5, "1.0.1": 0.5})
     engine.tick(1.0)
     assert sorted(engine.entities(MODULE)["n"].tolist()) == [1, 1, 1000, 1000]
+
+
+def test_a_patch_from_the_wheel_that_runs_is_nothing_to_patch(open_engine: OpenEngine, wheel: Any) -> None:
+    engine, before = open_engine({}), unpacked()
+    path = wheel(MODULE, "1.0.0", V1)
+    engine.load_module_version(MODULE, 1, path=str(path))
+    os.utime(path)
+    with pytest.raises(NothingToPatch, match="what runs already"):
+        engine.patch_module_version(MODULE, 1)
+    engine.patch_module_version(MODULE, 1, path=str(wheel(MODULE, "1.0.1", PATCHED)))
+    with pytest.raises(NothingToPatch, match="what runs already"):
+        engine.patch_module_version(MODULE, 1)
+    assert len(unpacked() - before) == 2
 
 
 def test_a_wheels_version_that_failed_over_is_loaded_again_from_it(open_engine: OpenEngine, wheel: Any) -> None:

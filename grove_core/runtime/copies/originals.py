@@ -20,6 +20,7 @@ from grove_core.parts.folders import (
     copy,
     digest,
     freshest,
+    hashes_of,
     is_compiled,
     is_of_no_package,
     refuse_changed,
@@ -56,8 +57,8 @@ class Original(Protocol):
         """
         ...
 
-    def copy(self, there: Scan, into: Path) -> str | None:
-        """Copy what was scanned into an empty folder; return the digest of its contents, None if there is none.
+    def copy(self, there: Scan, into: Path) -> str:
+        """Copy what was scanned into an empty folder; return the digest of its contents.
 
         Raises:
             UnsettledPackage, BrokenPackage: it is not what was scanned any more, or not whole.
@@ -67,7 +68,7 @@ class Original(Protocol):
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel, which is unpacked. It has checksums and no digest; one that is being written is not broken."""
+    """A wheel, which is unpacked. It has checksums; one that is being written is not broken."""
 
     given: Path
 
@@ -75,7 +76,7 @@ class Wheel:
         """See `Original`."""
         return scan(self.given)
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`."""
         try:
             unpack(self.given, into)
@@ -83,7 +84,7 @@ class Wheel:
             refuse_changed(self.given, there)
             refuse_fresh(self.given, there)
             raise
-        return None
+        return digest(hashes_of(into))
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Folder:
             )
         return scan(self.given)
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`."""
         began = time.monotonic()
         hashes = copy(self.given, there, into)
@@ -142,7 +143,7 @@ class SourceFolder:
             raise
         return (*project, *scan(layout.base, layout.names, is_of_no_package))
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`."""
         began = time.monotonic()
         source = sources.read(self.given)
@@ -167,7 +168,7 @@ class Installed:
         """See `Original`."""
         return tuple(entry for entries in self._scans() for entry in entries)
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`. What its RECORD vouches for is what was installed, however fresh it is."""
         began, hashes = time.monotonic(), dict[str, bytes]()
         for part, entries in zip(self.files.parts, self._scans(), strict=True):

@@ -31,11 +31,11 @@ OURS = "grove_core"
 class _Copy:
     claim: Claim
     contents: str | None
-    """The digest of what it holds; None for a wheel."""
+    """The digest of what it holds; None while it is being removed."""
 
 
 class Packages:
-    """The copies of one engine: of folders and installed distributions by their contents, of wheels what is in them.
+    """The copies of one engine: of wheels, folders and installed distributions, by their contents.
 
     The system locks each for the engine. What engines left that were killed goes as the next one starts.
     """
@@ -133,7 +133,7 @@ class Packages:
                 claim = Claim.make()
             folder = claim.folder
             contents = original.copy(there, folder)
-            same = None if contents is None else self._copy_of(contents)
+            same = self._copy_of(contents)
             self._copies[folder] = _Copy(claim, contents)
         except BaseException as error:
             if claim is not None:
