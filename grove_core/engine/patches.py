@@ -15,6 +15,7 @@ from grove_core.parts.discovery import collect
 from grove_core.runtime.copies.packages import Packages
 from grove_core.runtime.loading.fitting import code_for
 from grove_core.runtime.loading.patching import Patch, carry_out
+from grove_core.runtime.rows.roles import release
 from grove_core.runtime.state.state import LoadedVersion
 from grove_core.runtime.state.turns import Turn
 
@@ -117,6 +118,8 @@ class PatchCalls(Core):
         def then() -> None:
             self._roster.renamed(module, source, patch.target)
             self._baselines.forget(module)
+            if patch.target not in state.breakers:  # else its trial goes on, and decides
+                release(self._context, state, patch.target)
             if made is not None:
                 self._packages.take(made)
 

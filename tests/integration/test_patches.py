@@ -21,6 +21,7 @@ from grove_core.base.errors import (
     LoadFailed,
     MigrationRefused,
     PeerDied,
+    Quarantined,
     RolloutActive,
     UnknownModule,
     UnknownVersion,
@@ -164,6 +165,19 @@ def test_the_roles_go_with_the_version(open_engine: OpenEngine, code: Code) -> N
     (rollback,) = engine.tick(0.0).rollbacks
     assert rollback.target == PATCHED, "it was previous, and is"
     assert sum(counts(engine)) == 8 * (1 + 3)
+
+
+def test_what_was_rolled_back_and_patched_since_can_be_rolled_out_again(open_engine: OpenEngine, code: Code) -> None:
+    engine = open_engine({})
+    start(engine, code("1.0.0", adding(1)))
+    engine.load_module_version(MODULE, 2, path=code("2.0.0", ADDING_2))
+    engine.set_traffic_split(MODULE, {1: 0.5, 2: 0.5})
+    engine.rollback(MODULE, 1)
+    with pytest.raises(Quarantined):
+        engine.rollouts.start(MODULE, 2, "canary")
+    engine.patch_module_version(MODULE, 2, path=code("2.0.1", ADDING_2 + "# mended"))
+    assert kinds(engine)[-2:] == [EventKind.RELEASED, EventKind.VERSION_PATCHED]
+    engine.rollouts.start(MODULE, 2, "canary")
 
 
 def refusing(number: str, source: str, error: type[GroveError], *words: str) -> Any:
