@@ -142,9 +142,9 @@ def test_a_folder_without_any_package_is_refused_before_it_is_copied(
     engine.load_module_version(MODULE, 1)
     given.mkdir()
     os.mkfifo(given / "no copy could be made of it")
-    with refused(engine, UnknownModule, f"no package is installed in {given}", "pyproject.toml", "--target"):
+    with refused(engine, BrokenPackage, f"no package is installed in {given}", "pyproject.toml", "--target"):
         engine.load_module_version(MODULE, "1.0.1", path=str(given))
-    with refused(engine, UnknownModule, f"no package is installed in {given}"):
+    with refused(engine, BrokenPackage, f"no package is installed in {given}"):
         engine.patch_module_version(MODULE, 1, path=str(given))
 
 

@@ -97,11 +97,11 @@ class Folder:
         """See `Original`. Whatever else a folder is, it is not copied to find that out.
 
         Raises:
-            UnknownModule: no distribution lies in it.
+            BrokenPackage: no distribution lies in it.
         """
         if not any(self.given.glob(METADATA)):
             refuse_fresh(self.given, scan(self.given, left_out=lambda _: True))  # an installer writes it last
-            raise UnknownModule(
+            raise BrokenPackage(
                 f"no package is installed in {self.given}, and it is no project's source: it has neither a .dist-info "
                 f"nor {sources.PROJECT}; {GIVE}"
             )

@@ -52,8 +52,8 @@ class Packages:
         """Return the versions in a wheel or folder; they run from a copy.
 
         Raises:
-            UnknownModule: there is no such file or folder, or it is a folder without any package.
-            BrokenPackage: it cannot be read.
+            UnknownModule: there is no such file or folder.
+            BrokenPackage: it cannot be read, or is a folder without any package.
             UnsettledPackage: it is being written, and that did not end within `SETTLE_SECONDS`.
         """
         given = Path(path).absolute()
