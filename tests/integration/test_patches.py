@@ -390,6 +390,19 @@ def test_an_undo_of_the_same_number_goes_on_from_the_document_before_the_patch(
     assert ticks(engine, "1.0.0") == 2
 
 
+def test_a_rollback_to_a_major_number_does_not_mean_what_was_undone(open_engine: OpenEngine, code: Code) -> None:
+    engine = open_engine({})
+    start(engine, code("1.0.0", adding(1)), config={"by": 10})
+    engine.patch_module_version(MODULE, 1, path=code("1.0.1", adding(2)))
+    engine.undo_patch(MODULE, 1)
+    engine.load_module_version(MODULE, 2, path=code("2.0.0", ADDING_2))
+    engine.set_traffic_split(MODULE, {2: 1.0})
+    engine.unload_module_version(MODULE, 1)
+    assert engine.rollback(MODULE, 1).target == ONE
+    engine.tick(0.0)
+    assert counts(engine) == [10 + 10] * 8
+
+
 def test_a_rollback_to_the_former_number_loads_its_code_again(open_engine: OpenEngine, code: Code) -> None:
     engine = open_engine({})
     start(engine, code("1.0.0", adding(1)), config={"by": 10})

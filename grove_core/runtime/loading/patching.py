@@ -226,6 +226,9 @@ def _change_places(context: Context, patch: Patch) -> None:
         loaded.mapped, loaded.idle_asked, loaded.failed, loaded.restarts = None, False, None, 0
         loaded.worker = fresh.worker
         rename()
+        if patch.undoes and patch.target != patch.source:  # nobody who asks for the highest 1.* means what was undone
+            state.configs.pop(patch.source, None)
+            state.limits.pop(patch.source, None)
         patch.then()
         settle_roles(context, state)
 
