@@ -24,6 +24,6 @@ class PatchReport:
     """The longest that the call kept everybody else waiting, at the change itself or before: so long a tick was late
     at most."""
     contents: str | None
-    """The beginning of the digest of what runs now; None where it is not known, as with a wheel."""
+    """The beginning of the digest of what runs now; None where it is in no files, or runs from where it lies."""
     patches: int
     """How many patches of it can be undone now."""

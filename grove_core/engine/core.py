@@ -252,7 +252,7 @@ class Core:
         """Remove copies of which no module knows a version any more, and that no patch can be undone to."""
         every = (*self._states.values(), *states)
         known = [one for state in every for one in state.descriptions.values()]
-        former = [one for state in every for loaded in state.versions.values() for one in loaded.former]
+        former = [one.description for state in every for loaded in state.versions.values() for one in loaded.former]
         self._packages.keep(one.record.path for one in (*known, *former))
 
 

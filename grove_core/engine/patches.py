@@ -15,6 +15,7 @@ from grove_core.parts.discovery import collect
 from grove_core.runtime.copies.packages import Packages
 from grove_core.runtime.loading.fitting import code_for
 from grove_core.runtime.loading.patching import Patch, carry_out
+from grove_core.runtime.rows.roles import release
 from grove_core.runtime.state.state import LoadedVersion
 from grove_core.runtime.state.turns import Turn
 
@@ -46,12 +47,11 @@ class PatchCalls(Core):
 
         Whatever is raised, nothing has changed: the code that runs goes on.
         """
-        began = time.perf_counter()
+        began, made = time.perf_counter(), Packages()
         with self._turns.take("patch_module_version") as turn:
             self._roster.refuse_split(module)
             loaded = self._state(module).resolve(version)
-            running, made = loaded.description.record, Packages()
-            record = running
+            record = running = loaded.description.record
             try:
                 with turn.aside():
                     record = made.own(code_for(self._code_at(running, path, made), running, named=path is not None))
@@ -89,7 +89,7 @@ class PatchCalls(Core):
             loaded = self._state(module).resolve(version)
             if not loaded.former:
                 raise PatchRefused("it was not patched: nothing to undo", module=module, version=loaded.version)
-            record = loaded.former[-1].record
+            record = loaded.former[-1].description.record
             try:
                 return self._patch(turn, began, loaded, record, None)
             except GroveError as error:
@@ -101,8 +101,12 @@ class PatchCalls(Core):
         if path is not None:
             return made.records(path)
         installed, _ = collect(self._manager)
-        there = [each for each in installed if each.location == running.location]
-        return there or made.records(running.location)
+        if there := [each for each in installed if each.location == running.location]:
+            return there
+        if running.dist_info and not any(Path(running.dist_info).is_relative_to(each) for each in running.path):
+            # It was installed, so its location is a folder of strangers.
+            raise PatchRefused(f"it is not installed in {running.location} any more; say where its code is, by path=")
+        return made.records(running.location)
 
     def _patch(
         self, turn: Turn, began: float, loaded: LoadedVersion, record: VersionRecord, made: Packages | None
@@ -114,6 +118,8 @@ class PatchCalls(Core):
         def then() -> None:
             self._roster.renamed(module, source, patch.target)
             self._baselines.forget(module)
+            if patch.target not in state.breakers:  # else its trial goes on, and decides
+                release(self._context, state, patch.target)
             if made is not None:
                 self._packages.take(made)
 

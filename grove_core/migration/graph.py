@@ -27,7 +27,7 @@ from grove_core.migration.plan import (
 from grove_core.migration.walk import compile_hop
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from grove_core.author.lens import Lens
 
@@ -81,6 +81,7 @@ class LensGraph:
         self._lenses: dict[Version, tuple[Lens, ...]] = {}
         self._joined: dict[Pair, list[_Declared]] | None = None
         self._compiled: dict[Pair, Hop] | None = None
+        self._neighbours: dict[Version, list[Version]] | None = None
         self._kin = Kin()
         self._paths: dict[Pair, tuple[Hop, ...]] = {}
 
@@ -146,7 +147,7 @@ class LensGraph:
 
     def joined(self, source: Version, target: Version) -> bool:
         """Tell whether a chain of lenses joins two known versions; migrators are not asked."""
-        return target in self._reach(source, self._hops())
+        return target in _reach(source, self._ways())
 
     def path(self, source: Version, target: Version) -> tuple[Hop, ...]:
         """Return the shortest way, empty from a version to itself.
@@ -171,7 +172,7 @@ class LensGraph:
     def _search(self, source: Version, target: Version) -> tuple[Hop, ...]:
         """Return the chain of lenses, empty where there is none."""
         hops = self._hops()
-        before = self._reach(source, hops)
+        before = _reach(source, self._ways())
         if target not in before:
             return ()
         way = [target]
@@ -191,17 +192,11 @@ class LensGraph:
         hop = migrator_hop(one, other, up or Absent.IRREVERSIBLE, down or Absent.IRREVERSIBLE, module=self.module)
         return (replace(hop, kin=self._kin),)
 
-    def _reach(self, source: Version, edges: Container[Pair]) -> dict[Version, Version]:
-        """Return each version that can be reached, with the one before it on the shortest way."""
-        before = {source: source}
-        queue = deque([source])
-        while queue:
-            here = queue.popleft()
-            for there in self.versions:
-                if there not in before and (here, there) in edges:
-                    before[there] = here
-                    queue.append(there)
-        return before
+    def _ways(self) -> dict[Version, list[Version]]:
+        """Return where one hop leads from each version; found out once."""
+        if self._neighbours is None:
+            self._neighbours = _neighbours(self._hops())
+        return self._neighbours
 
     def _hops(self) -> dict[Pair, Hop]:
         """Return every hop, both ways; compiled once."""
@@ -263,8 +258,7 @@ class LensGraph:
         one with equal columns say that the values mean something else there (metres, now kilometres), so a
         run ends there and nobody gets past the lenses; but versions on one side of a lens are alike.
         """
-        joins = self._joins()
-        edges = {edge for low, high in joins for edge in ((low, high), (high, low))}
+        ways = _neighbours(edge for low, high in self._joins() for edge in ((low, high), (high, low)))
         sides = [
             set(self._side(spec))
             for lenses in self._lenses.values()
@@ -273,7 +267,7 @@ class LensGraph:
         ]
         runs: list[list[Version]] = []
         for version in self.versions:
-            apart = self._reach(version, edges).keys() - set().union(*(s for s in sides if version in s))
+            apart = _reach(version, ways).keys() - set().union(*(s for s in sides if version in s))
             schema = self._endpoints[version].schema
             equal = [run for run in runs if equal_columns(self._endpoints[run[0]].schema, schema)]
             if equal and apart.isdisjoint(equal[-1]):
@@ -283,7 +277,7 @@ class LensGraph:
                 runs.append([version])
 
     def _no_path(self, source: Version, target: Version) -> NoLensPath:
-        ends = [", ".join(map(str, sorted(self._reach(end, self._hops())))) for end in (source, target)]
+        ends = [", ".join(map(str, sorted(_reach(end, self._ways())))) for end in (source, target)]
         broken = self._broken()
         return NoLensPath(
             f"no chain of lenses joins {source} and {target}: those of {source} reach {ends[0]}, those of "
@@ -306,7 +300,29 @@ class LensGraph:
     def _forget(self) -> None:
         self._joined = None
         self._compiled = None
+        self._neighbours = None
         self._paths.clear()
+
+
+def _neighbours(edges: Iterable[Pair]) -> dict[Version, list[Version]]:
+    """Return where edges lead from each version, the lowest first."""
+    found: dict[Version, list[Version]] = {}
+    for here, there in edges:
+        found.setdefault(here, []).append(there)
+    return {here: sorted(ways) for here, ways in found.items()}
+
+
+def _reach(source: Version, ways: Mapping[Version, Sequence[Version]]) -> dict[Version, Version]:
+    """Return each version that can be reached, with the one before it on the shortest way."""
+    before = {source: source}
+    queue = deque([source])
+    while queue:
+        here = queue.popleft()
+        for there in ways.get(here, ()):
+            if there not in before:
+                before[there] = here
+                queue.append(there)
+    return before
 
 
 def _passed(hop: Hop) -> Iterator[tuple[Cell, Cell]]:

@@ -26,6 +26,7 @@ from grove_core.base.errors import BrokenPackage, UnsettledPackage
 QUIET_SECONDS = 0.1
 """For how long nothing may have changed, and nothing may change."""
 CHUNK = 1 << 20
+EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 COMPILED = "__pycache__"
 """Is not copied: it goes by the times of its sources, and is made anew."""
 
@@ -41,6 +42,8 @@ class Entry:
     size: int
     mtime_ns: int
     ctime_ns: int
+    executable: int
+    """The bits of its mode that let it be executed: a package may bring programs that it starts."""
 
 
 Scan = tuple[Entry, ...]
@@ -139,12 +142,26 @@ def copy(root: Path, entries: Scan, into: Path) -> dict[str, bytes]:
             if not entry.is_folder:
                 copy_file = _copy_small_file if entry.size <= CHUNK else _copy_file
                 hashes[entry.name] = copy_file(root / entry.name, target)
+                if entry.executable:
+                    target.chmod(target.stat().st_mode | entry.executable)
     except FileNotFoundError as error:
         raise UnsettledPackage(
             f"{root} is being written: {error.filename} vanished; try again once it is done"
         ) from error
     except OSError as error:
-        raise BrokenPackage(f"{root} cannot be copied: {error}") from error
+        raise BrokenPackage(
+            f"{root} cannot be copied into {into.parent}, the folder for temporary files (TMPDIR): {error}"
+        ) from error
+    return hashes
+
+
+def hashes_of(root: Path) -> dict[str, bytes]:
+    """Return the SHA-256 of each file in a folder that nobody else writes, by its name."""
+    hashes: dict[str, bytes] = {}
+    for entry in scan(root):
+        if not entry.is_folder:
+            with (root / entry.name).open("rb") as file:
+                hashes[entry.name] = hashlib.file_digest(file, "sha256").digest()
     return hashes
 
 
@@ -214,11 +231,17 @@ def recorded(root: Path, record: Path) -> dict[str, bytes | None]:
 def _entries(
     path: Path, name: str, above: tuple[tuple[int, int], ...], left_out: Callable[[str], bool]
 ) -> Iterator[Entry]:
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise BrokenPackage(f"{path} is a link that leads nowhere; remove it") from None
+        raise
     is_folder = stat.S_ISDIR(found.st_mode)
     if not is_folder and not stat.S_ISREG(found.st_mode):
         raise BrokenPackage(f"{path} is neither a file nor a folder; a package has nothing else")
-    yield Entry(name, is_folder, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    executable = found.st_mode & EXECUTABLE
+    yield Entry(name, is_folder, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, executable)
     if not is_folder:
         return
     here = (found.st_dev, found.st_ino)

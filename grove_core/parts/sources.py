@@ -22,6 +22,9 @@ from grove_core.parts.folders import is_of_no_package
 PROJECT = "pyproject.toml"
 OTHERWISE = "or fill a folder by `pip install --target FOLDER {root}`, which builds it, and load that"
 
+ROOTS = ((("pdm", "build"), "package-dir"), (("uv", "build-backend"), "module-root"))
+"""Where PDM and uv are told the folder of all packages: tables below `tool`, and the key in them."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -73,7 +76,8 @@ def read(root: Path) -> Source:
     tables = _tables(root)
     project = _table(root, tables, "project")
     if not project:
-        raise _broken(root, "has no [project]; write name, version and entry points there")
+        otherwise = OTHERWISE.format(root=root)
+        raise _broken(root, f"has no [project]; write name, version and entry points there, {otherwise}")
     name, version, entry_points = _name(root, project), _version(root, project), _entry_points(root, project)
     tops = tuple(dict.fromkeys(_top(value) for value in entry_points[GROUP].values()))
     dependencies = project.get("dependencies", [])
@@ -171,7 +175,8 @@ def _found(root: Path, tops: tuple[str, ...]) -> Layout:
         raise _broken(
             root,
             f"names the package {brief(missing[0])}, which is neither {base / missing[0]} nor {base / missing[0]}.py; "
-            f'say where it is: [tool.setuptools] package-dir = {{"" = "FOLDER"}}, {OTHERWISE.format(root=root)}',
+            f'move it there or into src, or say where it is, as by [tool.setuptools] package-dir = {{"" = "FOLDER"}}; '
+            f"{OTHERWISE.format(root=root)}",
         )
     names = dict.fromkeys(named.values())
     if base != root:
@@ -182,17 +187,18 @@ def _found(root: Path, tops: tuple[str, ...]) -> Layout:
 
 
 def _said(root: Path, tables: Mapping[str, Any]) -> tuple[Path | None, tuple[str, ...]]:
-    """Return in which folder packages are by what is said for hatch and setuptools, and those that are listed.
+    """Return in which folder packages are by what the project says to its build tool, and those that are listed.
 
     Raises:
         BrokenPackage: it is more than one folder, or not one of the project's.
     """
-    hatch = _table(root, tables, "tool", "hatch", "build", "targets", "wheel").get("packages", [])
     setuptools = _table(root, tables, "tool", "setuptools")
     packages, directories = setuptools.get("packages", []), _table(root, setuptools, "package-dir")
-    paths = [PurePosixPath(each) for each in _texts(hatch)]
+    paths = _listed_paths(root, tables)
     where = _texts(_table(root, packages, "find").get("where", [])) if isinstance(packages, dict) else []
-    folders = {str(path.parent) for path in paths} or set(where) or set(map(str, directories.values()))
+    roots = [_table(root, tables, "tool", *names).get(key) for names, key in ROOTS]
+    said = set(where) or set(map(str, directories.values())) or set(_texts(roots))
+    folders = {str(path.parent) for path in paths} or said
     listed = [path.name for path in paths]
     listed += [name.partition(".")[0] for name in (*_texts(packages), *_texts(setuptools.get("py-modules", [])))]
     outside = any(PurePosixPath(each).is_absolute() or ".." in PurePosixPath(each).parts for each in folders)
@@ -200,6 +206,20 @@ def _said(root: Path, tables: Mapping[str, Any]) -> tuple[Path | None, tuple[str
         otherwise = OTHERWISE.format(root=root)
         raise _broken(root, f"has packages elsewhere than in one folder of its own; put them into one, {otherwise}")
     return root / folders.pop() if folders else None, tuple(listed)
+
+
+def _listed_paths(root: Path, tables: Mapping[str, Any]) -> list[PurePosixPath]:
+    """Return the packages that are listed with their folders, as hatch and Poetry have it."""
+    build = _table(root, tables, "tool", "hatch", "build")
+    hatch = _table(root, build, "targets", "wheel").get("packages", build.get("packages", []))
+    poetry = _table(root, tables, "tool", "poetry").get("packages", [])
+    entries = [each for each in poetry if isinstance(each, dict)] if isinstance(poetry, list) else []
+    given = [
+        PurePosixPath(str(each.get("from", "."))) / str(each.get("include", "")).partition("/")[0]  # then globs
+        for each in entries
+        if "wheel" in each.get("format", "wheel")
+    ]
+    return [*(PurePosixPath(each) for each in _texts(hatch)), *given]
 
 
 def _texts(value: object) -> list[str]:

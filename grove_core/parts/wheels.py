@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from grove_core.base.errors import BrokenPackage, GroveError
 from grove_core.base.showing import brief
+from grove_core.parts.folders import EXECUTABLE
 
 LARGEST = 1 << 30
 """The most bytes that a wheel may have unpacked; deflated they may be a thousandth of it."""
@@ -43,10 +44,14 @@ def unpack(path: str | Path, into: str | Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, target.open("wb") as copy:
                     shutil.copyfileobj(source, copy)
+                if executable := member.external_attr >> 16 & EXECUTABLE:
+                    target.chmod(target.stat().st_mode | executable)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, GroveError) or not isinstance(error, Exception):
             raise
+        if isinstance(error, OSError):  # such as a full disk
+            raise BrokenPackage(f"the wheel {path} cannot be unpacked into {folder.parent}: {error}") from error
         # zipfile has an error of another kind for each way to be broken
         raise BrokenPackage(f"the wheel {path} cannot be unpacked: {error or type(error).__name__}") from error
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -234,6 +235,21 @@ def test_a_look_sees_files_and_no_folders(project: Project) -> None:
     assert saves.contents(saved) != contents
     _put(project.folder / "pyproject.toml", "half of")
     assert saves.look() is None, "what changed just now may be half written"
+
+
+def test_a_look_at_a_folder_that_is_away_or_empty_says_so(tmp_path: Path) -> None:
+    """As between `rm -rf` and the `pip install --target` that fills it anew."""
+    saves = Saves(tmp_path / "build")
+    for told in ("is neither a wheel", "no package is installed in"):
+        look = saves.look()
+        assert look is not None
+        assert told in look.problem
+        assert saves.contents(look) is not None
+        saves.folder.mkdir(exist_ok=True)
+        end = time.monotonic() + 20
+        while saves.look() is None:
+            assert time.monotonic() < end, "nobody writes it"
+            time.sleep(0.01)
 
 
 TRACEBACK = f"""it raised: x

@@ -30,9 +30,6 @@ PATIENT = Settings(tick_deadline_ms=20_000.0, load_deadline_seconds=60.0, max_en
 GONE_SECONDS = 20.0
 """How long anything may take to be gone; a machine that is busy is no failure."""
 
-GONE_SECONDS = 20.0
-"""How long what an engine leaves behind is waited for."""
-
 Shared = ProcessIsolation | SpawnIsolation
 OpenEngine = Callable[..., DebugEngine]
 Refused = Callable[..., AbstractContextManager[None]]

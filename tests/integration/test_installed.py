@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from grove_core import ManualClock, MultiVersionEngine
-from grove_core.base.errors import BrokenPackage, LoadFailed, UnsettledPackage
+from grove_core.base.errors import BrokenPackage, LoadFailed, PatchRefused, UnsettledPackage
 from grove_core.base.records import VersionRecord
 from grove_core.parts.distributions import files_of
 from grove_core.parts.hookspecs import hookimpl
@@ -114,6 +114,24 @@ def test_a_patch_of_what_is_installed_runs_from_a_copy_and_can_be_undone(engine:
     engine.undo_patch(MODULE, 1)
     engine.tick(1.0)
     assert engine.entities(MODULE)["n"].tolist() == [302 + 101]
+
+
+def test_a_patch_of_what_is_not_installed_any_more_is_refused_and_strangers_are_not_copied(
+    engine: Any, site: Path, tmp_path: Path
+) -> None:
+    install(site, "1.0.0", **code(1))
+    engine.load_module_version(MODULE, 1)
+    engine.spawn(MODULE, n=[100])
+    for each in (*site.glob("*.dist-info"), *site.glob("counter_code")):
+        shutil.rmtree(each)
+    write_package(site, "stranger", "1.0.0", import_name="stranger_code", source="")
+    for told in (r"there is stranger", rf"not installed in {site} any more; .* path="):
+        with pytest.raises(PatchRefused, match=told):
+            engine.patch_module_version(MODULE, 1)
+        for each in site.glob("*.dist-info"):
+            shutil.rmtree(each)
+    engine.tick(1.0)
+    assert engine.entities(MODULE)["n"].tolist() == [201]
 
 
 def test_the_copy_has_its_own_files_and_no_others(engine: Any, site: Path) -> None:

@@ -21,6 +21,7 @@ from grove_core.base.errors import (
     LoadFailed,
     MigrationRefused,
     PeerDied,
+    Quarantined,
     RolloutActive,
     UnknownModule,
     UnknownVersion,
@@ -164,6 +165,19 @@ def test_the_roles_go_with_the_version(open_engine: OpenEngine, code: Code) -> N
     (rollback,) = engine.tick(0.0).rollbacks
     assert rollback.target == PATCHED, "it was previous, and is"
     assert sum(counts(engine)) == 8 * (1 + 3)
+
+
+def test_what_was_rolled_back_and_patched_since_can_be_rolled_out_again(open_engine: OpenEngine, code: Code) -> None:
+    engine = open_engine({})
+    start(engine, code("1.0.0", adding(1)))
+    engine.load_module_version(MODULE, 2, path=code("2.0.0", ADDING_2))
+    engine.set_traffic_split(MODULE, {1: 0.5, 2: 0.5})
+    engine.rollback(MODULE, 1)
+    with pytest.raises(Quarantined):
+        engine.rollouts.start(MODULE, 2, "canary")
+    engine.patch_module_version(MODULE, 2, path=code("2.0.1", ADDING_2 + "# mended"))
+    assert kinds(engine)[-2:] == [EventKind.RELEASED, EventKind.VERSION_PATCHED]
+    engine.rollouts.start(MODULE, 2, "canary")
 
 
 def refusing(number: str, source: str, error: type[GroveError], *words: str) -> Any:
@@ -338,31 +352,6 @@ def test_a_module_that_was_paused_for_a_bug_goes_on_with_its_mending(open_engine
     assert not engine.is_paused(MODULE)
     assert engine.tick(0.0).faults == ()
     assert (counts(engine), ticks(engine, "1.0.0")) == ([1 + 3] * 8, 2)
-
-
-def test_an_undo_goes_on_from_the_last_document_that_the_code_can_read(open_engine: OpenEngine, code: Code) -> None:
-    engine = open_engine({})
-    picky = KEEPS.replace(
-        "    self.ticks = document", "    if from_version != '1.0.0': return False\n    self.ticks = document"
-    )
-    start(engine, code("1.0.0", adding(1, body=picky)))
-    engine.patch_module_version(MODULE, 1, path=code("1.0.1", adding(2)))
-    engine.tick(0.0)
-    engine.undo_patch(MODULE, 1)
-    assert EventKind.DOCUMENT_LEFT in kinds(engine)
-    assert ticks(engine, "1.0.0") == 1
-    assert counts(engine) == [1 + 2] * 8
-
-
-def test_a_rollback_to_the_former_number_loads_its_code_again(open_engine: OpenEngine, code: Code) -> None:
-    engine = open_engine({})
-    start(engine, code("1.0.0", adding(1)), config={"by": 10})
-    engine.patch_module_version(MODULE, 1, path=code("1.0.1", adding(2)))
-    engine.rollback(MODULE, "1.0.0")
-    engine.tick(0.0)
-    assert counts(engine) == [10 + 10] * 8
-    with pytest.raises(AlreadyLoaded):
-        engine.undo_patch(MODULE, "1.0.1")
 
 
 def test_what_needs_it_is_neither_reloaded_nor_left_without(

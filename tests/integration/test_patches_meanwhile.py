@@ -46,9 +46,9 @@ class Gate:
 """
         return adding(number, body=KEEPS.replace("def initialize(self, config):\n", waits))
 
-    def reached(self) -> bool:
-        """Tell whether somebody waits."""
-        return self._reached.exists() and self._reached.read_text().endswith("\n")
+    def reached(self, by: int = 1) -> bool:
+        """Tell whether so many have come."""
+        return self._reached.exists() and self._reached.read_text().count("\n") >= by
 
     @property
     def pid(self) -> int:
@@ -263,6 +263,10 @@ def test_two_patches_of_one_version_at_once(open_engine: OpenEngine, code: Code,
     start(engine, code("1.0.0", adding(1)))
     with patching(engine, gate, code("1.0.1", gate.code(1000))) as one:
         other = Patching(engine, code("1.0.2", gate.code(500)), "1.0.0")
+        end = time.monotonic() + LONG
+        while not gate.reached(by=2):
+            assert time.monotonic() < end
+            time.sleep(0.002)
     other.thread.join(LONG)
     assert sorted(call.error is None for call in (one, other)) == [False, True]
     (refused,) = [call.error for call in (one, other) if call.error is not None]
@@ -271,7 +275,7 @@ def test_two_patches_of_one_version_at_once(open_engine: OpenEngine, code: Code,
 
 
 def test_one_that_is_busy_is_patched_once_it_is_idle(open_engine: OpenEngine, code: Code, tmp_path: Path) -> None:
-    engine = open_engine({})
+    engine = open_engine({}, settings=msgspec.structs.replace(PATIENT, idle_deadline_seconds=LONG))
     asked = tmp_path / "asked"
     busy = f"""
 def is_idle(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -16,6 +17,7 @@ from grove_core.base.errors import (
     BrokenPackage,
     ConflictingPackages,
     LoadFailed,
+    NothingToPatch,
     UnknownModule,
     UnknownVersion,
     UnsettledPackage,
@@ -75,6 +77,19 @@ def test_one_import_name_in_two_wheels(open_engine: OpenEngine, wheel: Any) -> N
     assert sorted(engine.entities(MODULE)["n"].tolist()) == [1, 1, 1000, 1000]
 
 
+def test_a_patch_from_the_wheel_that_runs_is_nothing_to_patch(open_engine: OpenEngine, wheel: Any) -> None:
+    engine, before = open_engine({}), unpacked()
+    path = wheel(MODULE, "1.0.0", V1)
+    engine.load_module_version(MODULE, 1, path=str(path))
+    os.utime(path)
+    with pytest.raises(NothingToPatch, match="what runs already"):
+        engine.patch_module_version(MODULE, 1)
+    engine.patch_module_version(MODULE, 1, path=str(wheel(MODULE, "1.0.1", PATCHED)))
+    with pytest.raises(NothingToPatch, match="what runs already"):
+        engine.patch_module_version(MODULE, 1)
+    assert len(unpacked() - before) == 2
+
+
 def test_a_wheels_version_that_failed_over_is_loaded_again_from_it(open_engine: OpenEngine, wheel: Any) -> None:
     engine = open_engine(BOTH)
     engine.load_module_version(MODULE, 1, path=str(wheel(MODULE, "1.0.1", PATCHED)))
@@ -118,6 +133,19 @@ def test_a_wheel_without_what_was_asked_for(open_engine: OpenEngine, refused: Re
         engine.load_module_version(MODULE, 2, path=str(wheel(MODULE, "1.0.1", V1)))
     with refused(engine, LoadFailed, f"{MODULE}@1.0.2", "1/0"):
         engine.load_module_version(MODULE, 1, path=str(wheel(MODULE, "1.0.2", "x = 1/0")))
+
+
+def test_a_folder_without_any_package_is_refused_before_it_is_copied(
+    open_engine: OpenEngine, refused: Refused, tmp_path: Path
+) -> None:
+    engine, given = open_engine(BOTH), tmp_path / "home"
+    engine.load_module_version(MODULE, 1)
+    given.mkdir()
+    os.mkfifo(given / "no copy could be made of it")
+    with refused(engine, BrokenPackage, f"no package is installed in {given}", "pyproject.toml", "--target"):
+        engine.load_module_version(MODULE, "1.0.1", path=str(given))
+    with refused(engine, BrokenPackage, f"no package is installed in {given}"):
+        engine.patch_module_version(MODULE, 1, path=str(given))
 
 
 def test_two_distributions_of_one_version_in_a_folder(open_engine: OpenEngine, refused: Refused, package: Any) -> None:

@@ -102,6 +102,25 @@ def test_what_is_no_file_is_refused_instead_of_read(folder: Path) -> None:
         scan(folder)
 
 
+def test_programs_stay_executable(folder: Path, tmp_path: Path) -> None:
+    (folder / "code/deep/b.py").chmod(0o755)
+    copied(folder, tmp_path / "copy")
+    assert os.access(tmp_path / "copy/code/deep/b.py", os.X_OK)
+    assert not (tmp_path / "copy/code/__init__.py").stat().st_mode & 0o111
+
+
+def test_a_link_that_leads_nowhere_is_named(folder: Path) -> None:
+    (folder / "code/gone.py").symlink_to(folder / "nowhere.py")
+    with pytest.raises(BrokenPackage, match=r"code/gone\.py is a link that leads nowhere"):
+        scan(folder)
+
+
+def test_where_a_copy_cannot_be_written_is_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("no folder, as a disk that is full")
+    with pytest.raises(BrokenPackage, match=r"cannot be copied into .*full, the folder for temporary files \(TMPDIR\)"):
+        copy(folder, scan(folder), tmp_path / "full" / "copy")
+
+
 def test_links_are_followed_but_not_round_in_circles(folder: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

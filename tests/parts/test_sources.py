@@ -49,6 +49,17 @@ BESIDE = ("ledger/__init__.py", "tests/__init__.py", "setup.py", "build/lib/ledg
         ("[tool.setuptools.package-dir]\n'' = 'lib'", ("lib/ledger/__init__.py", "ledger/x.py"), "lib", ["ledger"]),
         ("[tool.setuptools.packages.find]\nwhere = ['lib']", ("lib/ledger/__init__.py",), "lib", ["ledger"]),
         ("[tool.setuptools]\npackages = ['ledger', 'b.inner']", ("ledger/x.py", "b/x.py"), ".", ["b", "ledger"]),
+        ("[tool.hatch.build]\npackages = ['a/ledger']", ("a/ledger/x.py",), "a", ["ledger"]),
+        ("[tool.pdm.build]\npackage-dir = 'a'", ("a/ledger/x.py",), "a", ["ledger"]),
+        ("[tool.uv.build-backend]\nmodule-root = 'a'", ("a/ledger/x.py",), "a", ["ledger"]),
+        ("[tool.poetry]\npackages = [{include = 'ledger', from = 'a'}]", ("a/ledger/x.py",), "a", ["ledger"]),
+        (
+            "[tool.poetry]\npackages = [{include = 'ledger/**/*.py'}, {include = 'b', format = ['sdist', 'wheel']},"
+            " {include = 'tests', from = 't', format = 'sdist'}]",
+            ("ledger/x.py", "b/x.py"),
+            ".",
+            ["b", "ledger"],
+        ),
         (HATCH + "packages = ['a/ledger', 'a/b']", ("a/ledger/x.py", "a/b/x.py"), "a", ["b", "ledger"]),
     ],
 )
@@ -83,7 +94,7 @@ def test_a_folder_that_an_installer_filled_is_no_source(project: Project) -> Non
     ("toml", "told"),
     [
         ("half of a", "cannot be read"),
-        ("", r"has no \[project\]"),
+        ("", r"has no \[project\]; write .*pip install --target"),
         (PROJECT.replace('version = "1.2"', 'dynamic = ["version"]'), "dynamic version; write .*pip install --target"),
         (PROJECT.replace('version = "1.2"', ""), 'write version = "1.0.0"'),
         (PROJECT.replace("1.2", "one"), "'one', which is not of PEP 440's form"),
@@ -94,6 +105,8 @@ def test_a_folder_that_an_installer_filled_is_no_source(project: Project) -> Non
         (PROJECT + "[tool.hatch.build.targets.wheel]\npackages = ['a/ledger', 'b/x']", "one folder of its own"),
         (PROJECT + "[tool.setuptools.package-dir]\nledger = 'x'", "one folder of its own"),
         (PROJECT + "[tool.setuptools.packages.find]\nwhere = ['../x']", "one folder of its own"),
+        (PROJECT + "[tool.poetry]\npackages = [{include = 'ledger', from = '../a'}]", "one folder of its own"),
+        (PROJECT + "[tool.pdm]\nbuild = 'a'", "no table"),
         (PROJECT + "[tool]\nsetuptools = 3", "no table"),
     ],
 )

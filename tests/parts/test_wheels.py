@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -44,6 +45,17 @@ def test_what_is_no_wheel(tmp_path: Path) -> None:
 def test_a_path_that_there_cannot_be_is_not_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(UnknownModule, match=r"there is no wheel|is neither a wheel"):
         Packages().records(tmp_path / name)
+
+
+def test_programs_stay_executable(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.whl", **{"a-1.dist-info/METADATA": "", "a/plain": "1"})
+    with zipfile.ZipFile(path, "a") as made:
+        program = zipfile.ZipInfo("a/program")
+        program.external_attr = 0o100755 << 16
+        made.writestr(program, "2")
+    unpack(path, tmp_path / "into")
+    assert os.access(tmp_path / "into/a/program", os.X_OK)
+    assert not (tmp_path / "into/a/plain").stat().st_mode & 0o111
 
 
 def test_modules_of_a_data_folder_come_along_and_scripts_stay(tmp_path: Path) -> None:

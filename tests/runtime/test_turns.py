@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -174,3 +175,47 @@ def test_an_interrupt_anywhere_in_a_turn_keeps_nobody_from_the_next() -> None:
         thread.start()
         thread.join(SECONDS)
         assert got.is_set(), f"nobody gets a turn after an interrupt at {place}, {nth}"
+
+
+def test_an_interrupt_while_others_have_their_turns_strikes_once_the_turn_is_back() -> None:
+    """Whoever gave it away may have something to put in order, and must not do that beside others."""
+    lost: list[tuple[object, int]] = []
+
+    def call(turns: Turns, place: object = None, nth: int = 0) -> None:
+        with turns.take("patch_module_version") as turn:
+            try:
+                with turn.aside():
+                    pass
+            finally:
+                if not turns.is_mine:
+                    lost.append((place, nth))
+
+    places = places_of(lambda: call(Turns()))
+    assert len(places) > 10
+    for place, nth in places:
+        strike(lambda place=place, nth=nth: call(Turns(), place, nth), place, nth)
+    assert lost == []
+
+
+def test_an_interrupt_that_comes_while_the_turn_is_waited_for_strikes_once_it_is_back() -> None:
+    turns, away, before = Turns(), threading.Event(), signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def other() -> None:
+        away.wait(SECONDS)
+        with turns.take("tick"):
+            eventually(lambda: waits(turns))
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    thread = threading.Thread(target=other, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt), turns.take("patch_module_version") as turn:
+            try:
+                with turn.aside():
+                    away.set()
+                    eventually(lambda: turns._holder is not None)
+            finally:
+                assert turns.is_mine
+    finally:
+        signal.signal(signal.SIGINT, before)
+    thread.join(SECONDS)

@@ -20,6 +20,7 @@ from grove_core.parts.folders import (
     copy,
     digest,
     freshest,
+    hashes_of,
     is_compiled,
     is_of_no_package,
     refuse_changed,
@@ -33,6 +34,11 @@ RESTED_SECONDS = 1.0
 """What rested for so long is in nobody's hands; who begins to write it meanwhile is seen by the files' times."""
 GLANCE_SECONDS = 0.02
 """How long those may be behind, and more: see `grove_core.parts.folders`."""
+
+
+METADATA = "*.*-info"
+"""The folders or files by which a distribution is known: .dist-info, .egg-info."""
+GIVE = "give a wheel (.whl), a project's source, or a folder filled by `pip install --target`"
 
 
 class Original(Protocol):
@@ -51,8 +57,8 @@ class Original(Protocol):
         """
         ...
 
-    def copy(self, there: Scan, into: Path) -> str | None:
-        """Copy what was scanned into an empty folder; return the digest of its contents, None if there is none.
+    def copy(self, there: Scan, into: Path) -> str:
+        """Copy what was scanned into an empty folder; return the digest of its contents.
 
         Raises:
             UnsettledPackage, BrokenPackage: it is not what was scanned any more, or not whole.
@@ -62,7 +68,7 @@ class Original(Protocol):
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel, which is unpacked. It has checksums and no digest; one that is being written is not broken."""
+    """A wheel, which is unpacked. It has checksums; one that is being written is not broken."""
 
     given: Path
 
@@ -70,7 +76,7 @@ class Wheel:
         """See `Original`."""
         return scan(self.given)
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`."""
         try:
             unpack(self.given, into)
@@ -78,7 +84,7 @@ class Wheel:
             refuse_changed(self.given, there)
             refuse_fresh(self.given, there)
             raise
-        return None
+        return digest(hashes_of(into))
 
 
 @dataclass(frozen=True)
@@ -88,10 +94,20 @@ class Folder:
     given: Path
 
     def scan(self) -> Scan:
-        """See `Original`."""
+        """See `Original`. Whatever else a folder is, it is not copied to find that out.
+
+        Raises:
+            BrokenPackage: no distribution lies in it.
+        """
+        if not any(self.given.glob(METADATA)):
+            refuse_fresh(self.given, scan(self.given, left_out=lambda _: True))  # an installer writes it last
+            raise BrokenPackage(
+                f"no package is installed in {self.given}, and it is no project's source: it has neither a .dist-info "
+                f"nor {sources.PROJECT}; {GIVE}"
+            )
         return scan(self.given)
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`."""
         began = time.monotonic()
         hashes = copy(self.given, there, into)
@@ -127,7 +143,7 @@ class SourceFolder:
             raise
         return (*project, *scan(layout.base, layout.names, is_of_no_package))
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`."""
         began = time.monotonic()
         source = sources.read(self.given)
@@ -152,7 +168,7 @@ class Installed:
         """See `Original`."""
         return tuple(entry for entries in self._scans() for entry in entries)
 
-    def copy(self, there: Scan, into: Path) -> str | None:
+    def copy(self, there: Scan, into: Path) -> str:
         """See `Original`. What its RECORD vouches for is what was installed, however fresh it is."""
         began, hashes = time.monotonic(), dict[str, bytes]()
         for part, entries in zip(self.files.parts, self._scans(), strict=True):

@@ -31,11 +31,11 @@ OURS = "grove_core"
 class _Copy:
     claim: Claim
     contents: str | None
-    """The digest of what it holds; None for a wheel."""
+    """The digest of what it holds; None while it is being removed."""
 
 
 class Packages:
-    """The copies of one engine: of folders and installed distributions by their contents, of wheels what is in them.
+    """The copies of one engine: of wheels, folders and installed distributions, by their contents.
 
     The system locks each for the engine. What engines left that were killed goes as the next one starts.
     """
@@ -53,7 +53,7 @@ class Packages:
 
         Raises:
             UnknownModule: there is no such file or folder.
-            BrokenPackage: it cannot be read.
+            BrokenPackage: it cannot be read, or is a folder without any package.
             UnsettledPackage: it is being written, and that did not end within `SETTLE_SECONDS`.
         """
         given = Path(path).absolute()
@@ -90,10 +90,13 @@ class Packages:
         return next((copy.contents for folder, copy in self._copies.items() if folder in folders), None)
 
     def take(self, other: Packages) -> None:
-        """Have the copies that another one made, which has none then. To do it twice is to do it once."""
-        self._copies.update(other._copies)
-        self._scanned.update(other._scanned)
-        other._copies, other._scanned = {}, {}
+        """Have the copies that another one made, which has none then. To do it twice is to do it once.
+
+        Wherever it is struck, each copy is had by one of the two: whoever has it removes it.
+        """
+        scanned = {**self._scanned, **other._scanned}
+        self._copies, other._copies = {**self._copies, **other._copies}, {}
+        self._scanned, other._scanned = scanned, {}
 
     def close(self) -> None:
         """Remove every copy."""
@@ -130,7 +133,7 @@ class Packages:
                 claim = Claim.make()
             folder = claim.folder
             contents = original.copy(there, folder)
-            same = None if contents is None else self._copy_of(contents)
+            same = self._copy_of(contents)
             self._copies[folder] = _Copy(claim, contents)
         except BaseException as error:
             if claim is not None:

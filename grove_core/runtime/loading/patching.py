@@ -32,7 +32,7 @@ from grove_core.runtime.rows.moves import Transaction, settle
 from grove_core.runtime.rows.roles import settle_roles
 from grove_core.runtime.state.context import Context
 from grove_core.runtime.state.deadline import Deadline
-from grove_core.runtime.state.state import Description, LoadedVersion, ModuleState, nothing_more
+from grove_core.runtime.state.state import Description, Former, LoadedVersion, ModuleState, nothing_more
 from grove_core.runtime.state.turns import Turn
 from grove_core.wire.faults import AT_PATCH
 from grove_core.wire.patch_messages import Patch as TakeOver
@@ -58,8 +58,8 @@ class Patch:
     """What belongs to the change besides; done last, and doing it twice is doing it once."""
     before: Description = field(init=False)
     source: Version = field(init=False)
-    former: list[Description] = field(init=False)
-    """What can be undone afterwards, the first code first."""
+    former: list[Former] = field(default_factory=list)
+    """What can be undone afterwards, the first code first; known at the change."""
     entities: int = 0
     """How many it had at the change."""
     fresh: LoadedVersion | None = None
@@ -77,7 +77,6 @@ class Patch:
 
     def __post_init__(self) -> None:
         self.before, self.source = self.loaded.description, self.loaded.version
-        self.former = self.loaded.former[:-1] if self.undoes else _kept([*self.loaded.former, self.before])
 
     @property
     def target(self) -> Version:
@@ -213,6 +212,8 @@ def _change_places(context: Context, patch: Patch) -> None:
         read_output(context, state, each)
         flush_output(context, state, each)
     patch.old, patch.entities = loaded.worker, loaded.count
+    former = loaded.former
+    patch.former = former[:-1] if patch.undoes else _kept([*former, Former(patch.before, loaded.document)])
     rename = renaming(context.modules, state, loaded, patch.target)
     offered = [each.introduced.services for each in (patch.before, fresh.description)]
     renewals = loaded.renewals + (offered[0] != offered[1])  # then those that need it are to learn of that
@@ -225,6 +226,9 @@ def _change_places(context: Context, patch: Patch) -> None:
         loaded.mapped, loaded.idle_asked, loaded.failed, loaded.restarts = None, False, None, 0
         loaded.worker = fresh.worker
         rename()
+        if patch.undoes and patch.target != patch.source:  # nobody who asks for the highest 1.* means what was undone
+            state.configs.pop(patch.source, None)
+            state.limits.pop(patch.source, None)
         patch.then()
         settle_roles(context, state)
 
@@ -241,7 +245,7 @@ def _hand_over(context: Context, patch: Patch, fresh: LoadedVersion) -> None:
         MigrationRefused, PatchRefused: it does not take it.
         LoadFailed, DeadlineExceeded, WorkerError: it raised or failed at it.
     """
-    document, own = patch.loaded.document, patch.state.documents.get(patch.target)
+    document, own = patch.loaded.document, patch.loaded.former[-1].document if patch.undoes else None
     try:
         answer = _take_over(context, fresh, document, patch.source)
     except LoadFailed:
@@ -328,6 +332,6 @@ def _refused(patch: Patch, text: str) -> PatchRefused:
     return PatchRefused(text, module=patch.state.name, version=patch.source)
 
 
-def _kept(former: list[Description]) -> list[Description]:
+def _kept(former: list[Former]) -> list[Former]:
     """Return the codes that are kept for an undo."""
     return former if len(former) <= UNDOABLE else [former[0], *former[2:]]

@@ -65,6 +65,14 @@ class Description:
     introduced: Introduced
 
 
+@dataclass(frozen=True)
+class Former:
+    """A code that a version had before a patch, and what it kept last that is not per entity."""
+
+    description: Description
+    document: bytes | None
+
+
 class Standing(NamedTuple):
     """What those that need a module came up with: which of its versions was stable, and which reload of that."""
 
@@ -115,7 +123,7 @@ class LoadedVersion:
     """When its memory was last measured for a comparison, by the clock, and what came of it."""
     bases: dict[str, Standing] = field(default_factory=dict)
     """The modules that it needs, as they were when its worker came up."""
-    former: list[Description] = field(default_factory=list)
+    former: list[Former] = field(default_factory=list)
     """The codes that it had before its patches, the first one first: a patch can be undone."""
     replaced: Worker | None = None
     """The worker that it had before it was reloaded, until that has ended; its own where it was not."""

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Self
 
 from grove_core.base.errors import EngineClosed, InsideTick
+from grove_core.base.interrupts import put_off
 
 
 class Turns:
@@ -51,6 +52,12 @@ class Turns:
             self.give_back()
             raise
 
+    @property
+    def is_mine(self) -> bool:
+        """Whether this thread has the turn."""
+        holder = self._holder
+        return holder is not None and holder[0] == threading.get_ident()
+
     def give_back(self) -> None:
         """End this thread's turn, whole or half begun. It is done twice: an interrupt strikes only one of them."""
         try:
@@ -59,8 +66,7 @@ class Turns:
             self._let_go()
 
     def _let_go(self) -> None:
-        holder = self._holder
-        if holder is not None and holder[0] == threading.get_ident():
+        if self.is_mine:
             self._holder = None
         for lock in (self._turn, self._next):
             with contextlib.suppress(RuntimeError):  # raised once this thread holds the lock no more
@@ -94,14 +100,24 @@ class Turn:
     def aside(self) -> Iterator[None]:
         """Let others have their turns during a block within this one, and have it again after that.
 
+        It comes back also where an interrupt strikes: what is put in order then must not be done beside others.
+
         Raises:
-            EngineClosed: the engine was closed meanwhile.
+            EngineClosed: the engine was closed meanwhile; there is no turn then.
         """
         self._longest = self.longest
-        self._turns.give_back()
         try:
-            yield
+            try:
+                self._turns.give_back()
+                yield
+            finally:
+                self._have_again()
         finally:
+            self._have_again()  # done twice: an interrupt strikes only one of them
+
+    @put_off()
+    def _have_again(self) -> None:
+        if not self._turns.is_mine:
             assert self._frame is not None
             self._turns.wait(self._call, self._frame)
             self._since = time.perf_counter()
