@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from grove_core.base.errors import BrokenPackage, UnsettledPackage
+from grove_core.base.errors import BrokenPackage, UnknownModule, UnsettledPackage
 from grove_core.parts.sources import PROJECT
 from grove_core.runtime.copies.originals import SourceFolder, original_of
 
@@ -21,7 +21,7 @@ class Look:
 
     files: Files
     problem: str = ""
-    """Why the files cannot be told, where the project does not say plainly which they are."""
+    """Why the files cannot be told, where the project does not say plainly which they are, or is not there."""
 
     @property
     def newest(self) -> float:
@@ -45,7 +45,7 @@ class Saves:
             entries = original_of(self.folder).scan()
         except UnsettledPackage:
             return None
-        except BrokenPackage as error:
+        except (BrokenPackage, UnknownModule) as error:  # a folder that is gone may come back, as with git
             return Look(_project(self.folder), error.message)
         return Look(frozenset((e.name, e.inode, e.size, e.mtime_ns) for e in entries if not e.is_folder))
 

@@ -174,6 +174,12 @@ def test_of_many_quick_saves_the_last_one_runs(project: Project, run: Run) -> No
         project.save(code()) if number % 2 else target.write_text(code("1 +"))
     target.write_text(code("print('the last', flush=True)"))
     running.wait_for("the last")
+
+    away = project.folder.with_name("away")
+    project.folder.rename(away)
+    running.wait_for("refused", "neither a wheel", "the old code goes on")
+    away.rename(project.folder)
+    running.wait_for("as it runs")
     os.kill(running.process.pid, signal.SIGINT)
     assert running.process.wait(60) == 0
 
@@ -215,6 +221,10 @@ def test_what_cannot_be_begun_with_ends_it(project: Project, project_toml: str |
         (project.folder / "pyproject.toml").write_text(project_toml)
     ran = subprocess.run([*GROVE, "dev", str(project.folder)], capture_output=True, text=True, timeout=100, check=False)
     assert (ran.returncode, told in ran.stderr) == (code, True), ran.stderr
+    assert "Traceback" not in ran.stderr
+    if told == "SyntaxError":
+        assert f'File "{project.folder}/src/tanks/__init__.py", line 1' in ran.stdout
+        assert "worker/main.py" not in ran.stdout
 
 
 def test_a_look_sees_files_and_no_folders(project: Project) -> None:
