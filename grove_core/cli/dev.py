@@ -47,11 +47,14 @@ def dev(
     `pip install --target` filled. Nothing is built or installed. Entities keep their state over every save:
 
     \b
-    saved code          takes the place of what runs between two ticks
-    a syntax error      is shown with its line, as is whatever else keeps it from running; the old code goes on
-    a fault in a tick   is shown with its traceback; the version is restarted once, then its module pauses with the
-                        state of the last good tick, and the next good save goes on from there
-    another schema      is refused: start anew, or give it another version, with a lens
+    saved code         takes the place of what runs between two ticks
+    a syntax error     is shown with its line, as is whatever else keeps it
+                       from running; the old code goes on
+    a fault in a tick  is shown with its traceback; the version is restarted
+                       once, then its module pauses with the state of the
+                       last good tick, and the next good save goes on
+    another schema     is refused: start anew, or give it another version,
+                       with a lens
 
     SIGTERM and Ctrl-C end it after the tick that is on.
     """

@@ -6,6 +6,8 @@ from enum import IntEnum
 
 from grove_core.base.errors import GroveError, InvalidInput, NotFound, Refused
 
+TRACEBACK = "Traceback (most recent call last):"
+
 
 class ExitCode(IntEnum):
     """The exit codes of every command."""
@@ -28,6 +30,11 @@ def exit_code(error: GroveError) -> ExitCode:
         if isinstance(error, kind):
             return code
     return ExitCode.FAILED
+
+
+def in_short(error: GroveError) -> str:
+    """Return what an error says, in one line: without a worker's traceback, whose last line stands before it."""
+    return one_line(str(error).partition(TRACEBACK)[0])
 
 
 def one_line(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from grove_core.base.errors import GroveError
-from grove_core.cli.exits import ExitCode, exit_code, one_line
+from grove_core.cli.exits import ExitCode, exit_code, in_short
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except GroveError as error:
-            click.echo(f"Error: {one_line(error)}", err=True)
+            click.echo(f"Error: {in_short(error)}", err=True)
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)

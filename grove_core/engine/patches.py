@@ -88,7 +88,7 @@ class PatchCalls(Core):
             self._roster.refuse_split(module)
             loaded = self._state(module).resolve(version)
             if not loaded.former:
-                raise PatchRefused("it was not patched: nothing to undo", module=module, version=loaded.version)
+                raise PatchRefused("no patch of it is left: nothing to undo", module=module, version=loaded.version)
             record = loaded.former[-1].description.record
             try:
                 return self._patch(turn, began, loaded, record, None)

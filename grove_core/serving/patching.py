@@ -135,6 +135,21 @@ class Patcher:
         else:
             self._version = report.target
             self._tried(look, contents)
+            self._wake_others()
+
+    def _wake_others(self) -> None:
+        """Let modules go on that need others, and that paused since code that was saved before failed them."""
+        for module in dict.fromkeys(need.module for need in self._engine.dependencies()):
+            if module == self._module or not self._engine.is_paused(module):
+                continue
+            try:
+                with self._narrator.patching(None):  # its own code in its place once more
+                    self._engine.patch_module_version(module, str(self._engine.stable_version(module)))
+            except EngineClosed:
+                raise
+            except GroveError as error:
+                reason = split_traceback(error.message)[0]
+                self._tell(Line(Tone.TROUBLE, "paused", f"{module}: it does not go on yet: {reason}"))
 
     def _tried(self, look: Look, contents: str, error: GroveError | None = None) -> None:
         """Note what came of what was saved. What is saved meanwhile is seen by the next look."""

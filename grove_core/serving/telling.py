@@ -6,7 +6,7 @@ import importlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -153,9 +153,9 @@ class Narrator:
             case EventKind.RESTARTED if not self._again:
                 self._say(Line(Tone.NOTE, "restarted", f"{where}: the same code anew, from the last good tick"))
             case EventKind.ROLLED_BACK | EventKind.LOAD_FAILED | EventKind.CONFIG_REFUSED | EventKind.PLUGIN_FAILED:
-                self._tell(Line(Tone.TROUBLE, event.kind.value, f"{where}: {_details(event)}"))
+                self._tell(self._trouble(where, event))
             case EventKind.CONFIG_UPDATED:
-                self._tell(Line(Tone.GOOD, "config", f"{where}: {_details(event)}"))
+                self._tell(Line(Tone.GOOD, "config", f"{where}: {_details(event.details)}"))
             case EventKind.WORKER_OUTPUT if text := str(event.details.get("text", "")).strip("\n"):
                 self._say(Line(Tone.OUTPUT, "printed", where, text))
 
@@ -185,6 +185,11 @@ class Narrator:
         )
         self._tell(Line(Tone.GOOD, "patched", text))
 
+    def _trouble(self, where: str, event: Event) -> Line:
+        error, traceback = split_traceback(str(event.details.get("error") or ""))
+        below = in_sources(authors_part(traceback), self._folder, self._base)
+        return Line(Tone.TROUBLE, event.kind.value, f"{where}: {_details({**event.details, 'error': error})}", below)
+
     def _fault(self, where: str, event: Event) -> None:
         message, traceback = (str(event.details.get(name) or "") for name in ("message", "traceback"))
         if self._told == message:
@@ -196,6 +201,6 @@ class Narrator:
         self._say(Line(Tone.TROUBLE, "fault", text, in_sources(authors_part(traceback), self._folder, self._base)))
 
 
-def _details(event: Event) -> str:
-    told = {name: each for name, each in event.details.items() if each not in (None, "", {}, [], ())}
+def _details(details: Mapping[str, object]) -> str:
+    told = {name: each for name, each in details.items() if each not in (None, "", {}, [], ())}
     return ", ".join(f"{name}={each}" for name, each in told.items())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from grove_core.author.lens import as_data
@@ -16,11 +18,16 @@ from grove_core.wire.messages import PROTOCOL, Introduced
 from grove_core.worker.configs import newborn_columns, schema_of
 
 
-def imported(entry_point: str) -> type[Module]:
+def imported(entry_point: str, folders: Sequence[str] = ()) -> type[Module]:
     """Import the class that an entry point names.
 
+    Args:
+        entry_point: `package:Class`.
+        folders: where the version's own files lie, the first of `sys.path`.
+
     Raises:
-        PackageError: it names no module's class, or one without a schema.
+        PackageError: it names no module's class, or one without a schema; or another package than the version's own
+            was imported under its name.
     """
     name, _, attribute = entry_point.partition(":")
     target: Any
@@ -29,6 +36,7 @@ def imported(entry_point: str) -> type[Module]:
     except ModuleNotFoundError:  # perhaps it came since the zygote looked; reading every folder anew takes 1 ms
         importlib.invalidate_caches()
         target = importlib.import_module(name.strip())
+    _refuse_another(name.strip().partition(".")[0], folders)
     for part in attribute.strip().split("."):
         target = getattr(target, part)
     if not (isinstance(target, type) and issubclass(target, Module)):
@@ -36,6 +44,22 @@ def imported(entry_point: str) -> type[Module]:
     if not isinstance(getattr(target, "schema", None), Schema):
         raise PackageError(f"{entry_point} has no schema; write `schema = Schema(...)` in the class")
     return target
+
+
+def _refuse_another(top: str, folders: Sequence[str]) -> None:
+    """Refuse a package that was found elsewhere: one without `__init__.py` gives way to any later one that has it.
+
+    Raises:
+        PackageError: another one was imported.
+    """
+    found = getattr(sys.modules.get(top), "__file__", None)
+    own = next((Path(folder, top) for folder in folders if Path(folder, top).is_dir()), None)
+    if own is not None and found is not None and not (own / "__init__.py").exists() and not _within(found, folders):
+        raise PackageError(f"{own} has no __init__.py, and so {found} was imported in its place; write an __init__.py")
+
+
+def _within(file: str, folders: Sequence[str]) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in folders)
 
 
 def introduction_of(module: Module) -> Introduced:

@@ -157,7 +157,7 @@ class Hosted:
             raise PermissionError(REFUSAL)
         injector = FaultInjector(channel, order.faults)
         sys.path[:0] = order.path
-        module = imported(order.entry_point)()
+        module = imported(order.entry_point, order.path)()
         injector.reach(FaultPoint.IMPORT)
         if order.fenced:
             faulthandler.enable(STDERR)  # a view that the fence traps is told with its place

@@ -168,6 +168,44 @@ def test_a_session_of_an_author(project: Project, run: Run) -> None:
     assert all_gone(children)
 
 
+NEEDY = """
+from grove_core import Module, Needs, Schema
+
+class Main(Module):
+    schema = Schema(n="i8")
+    tanks = Needs("tanks")
+
+    def process(self, dt):
+        self.tanks.fuel(unit="l")
+"""
+
+
+def test_a_module_that_a_save_made_fail_goes_on_after_the_fix(
+    project: Project, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offering(argument: str) -> str:
+        return f"from grove_core import service\n{code()}\n    @service\n    def fuel(self, *, {argument}): return 1\n"
+
+    (tmp_path / "needy.py").write_text(NEEDY)
+    info = tmp_path / "needy-1.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: needy\nVersion: 1.0.0\n")
+    (info / "entry_points.txt").write_text("[grove_core.modules]\nneedy = needy:Main\n")
+    (info / "RECORD").write_text("needy.py,,\nneedy-1.0.0.dist-info/METADATA,,\nneedy-1.0.0.dist-info/RECORD,,\n")
+    (tmp_path / "begin.py").write_text("def setup(engine):\n    engine.spawn('needy', n=[5, 6])\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    project.save(offering("unit"))
+    running = run("--spawn", "3", toml="[grove.run]\nmodules = {needy = '1'}\nsetup = 'begin:setup'\nrate = 200\n")
+
+    project.save(offering("measure"))
+    running.wait_for("fault", "needy@1.0.0", "ServiceFailed")
+    running.wait_for("paused", "needy")
+    project.save(offering("unit"))
+    running.wait_for("goes on", "needy")
+    os.kill(running.process.pid, signal.SIGTERM)
+    assert running.process.wait(60) == 0
+
+
 def test_of_many_quick_saves_the_last_one_runs(project: Project, run: Run) -> None:
     running = run()
     target = project.folder / "src" / "tanks" / "__init__.py"
@@ -175,6 +213,12 @@ def test_of_many_quick_saves_the_last_one_runs(project: Project, run: Run) -> No
         project.save(code()) if number % 2 else target.write_text(code("1 +"))
     target.write_text(code("print('the last', flush=True)"))
     running.wait_for("the last")
+
+    away = project.folder.with_name("away")
+    project.folder.rename(away)
+    running.wait_for("refused", "neither a wheel", "the old code goes on")
+    away.rename(project.folder)
+    running.wait_for("as it runs")
     os.kill(running.process.pid, signal.SIGINT)
     assert running.process.wait(60) == 0
 
@@ -216,6 +260,10 @@ def test_what_cannot_be_begun_with_ends_it(project: Project, project_toml: str |
         (project.folder / "pyproject.toml").write_text(project_toml)
     ran = subprocess.run([*GROVE, "dev", str(project.folder)], capture_output=True, text=True, timeout=100, check=False)
     assert (ran.returncode, told in ran.stderr) == (code, True), ran.stderr
+    assert "Traceback" not in ran.stderr
+    if told == "SyntaxError":
+        assert f'File "{project.folder}/src/tanks/__init__.py", line 1' in ran.stdout
+        assert "worker/main.py" not in ran.stdout
 
 
 def test_a_look_sees_files_and_no_folders(project: Project) -> None:

@@ -131,7 +131,7 @@ def test_what_is_loaded_is_taken_as_it_is(opened: Open, refused: Refused) -> Non
 
 
 BAD: dict[str, tuple[Sources, list[str]]] = {
-    "nothing is installed": ({}, ["app@1.0.0 requires 'base>=1'", "load that module first"]),
+    "nothing is installed": ({}, ["app@1.0.0: it requires 'base>=1'", "load that module first"]),
     "only others are installed": ({"base": {"0.9": module()}}, ["base@0.9: app@1.0.0 requires 'base>=1'"]),
     "only a pre-release is installed": ({"base": {"1.5rc1": module()}}, ["base@1.5rc1", "pre-release"]),
     "it cannot be imported": ({"base": {"1.0.0": "import nothing_like_this"}}, ["base@1.0.0", "nothing_like_this"]),

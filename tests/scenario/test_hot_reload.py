@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,6 +147,20 @@ def test_an_engine_that_ends() -> None:
             engine.close()
 
     assert_broken(run(advance=ticking(close)), Assertion.ENGINE_ALIVE, "EngineClosed")
+
+
+def test_an_interrupt_while_the_other_thread_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def struck(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "patcher":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", struck)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert "patcher" not in {each.name for each in threading.enumerate()}, "it would keep the process for a minute"
 
 
 def seen(**measured: Any) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 
@@ -57,7 +58,7 @@ class Resolution:
             tried = list(self._reasons)
             more = [f"... and {len(tried) - TOLD} more"] if len(tried) > TOLD else []
             if len(tried) == 1:
-                raise DependencyError(tried[0])
+                raise DependencyError(re.sub(f"^{re.escape(_name(root))} requires", "it requires", tried[0]))
             reasons = "".join(f"\n  {reason}" for reason in [*tried[:TOLD], *more])
             raise DependencyError(f"what it requires cannot be had together; what was tried:{reasons}")
         graph = graph_of(found.values())

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from grove_core.scenario.common.holdings import Belongings
 
 METHOD = (
-    "Memory: anonymous pages by /proc/PID/smaps_rollup, of the engine's process, and of zygote,",
-    "spare and workers together with shared pages once; and the pages of all tables. Python's",
-    "garbage is collected before, and the processes are left until they are the same for 0.1 s.",
-    "What there was at the start is left out of Python's collections (guide, Frames).",
+    "Memory: anonymous pages by /proc/PID/smaps_rollup, of the engine's process,",
+    "and of zygote, spare and workers together with shared pages once; and the",
+    "pages of all tables. Python's garbage is collected before, and the processes",
+    "are left until they are the same for 0.1 s. What there was at the start is",
+    "left out of Python's collections (guide, Frames).",
 )
 """How it is measured, for a text."""
 

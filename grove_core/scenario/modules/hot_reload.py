@@ -187,15 +187,16 @@ class _Run:
         """Tick while the other thread patches so many rounds, and a little longer."""
         self._over = False
         other = threading.Thread(target=self._patch, args=(count,), name="patcher")
-        other.start()
         try:
+            other.start()  # may be interrupted once the thread is there
             while other.is_alive():
                 self._frame()
         finally:
             with self._ticked:
                 self._over = True
                 self._ticked.notify()
-            other.join()
+            if other.ident is not None:
+                other.join()
         if self._failure is not None:
             raise self._failure
 

@@ -117,8 +117,8 @@ def outcome(seen: HotReloadSeen) -> Outcome:
         facts={"scenario": "hot-reload", "entities": seen.entities, "rounds": seen.rounds, "ticks": seen.ticks},
         about=(
             f"{seen.entities} tanks at 60 Hz in one thread. Another one patches {seen.rounds} times from 1.0.0 to",
-            "1.0.1, to changed code of that, and undoes both; code with a syntax error and code",
-            "with another schema come in between",
+            "1.0.1, to changed code of that, and undoes both; code with a syntax error and",
+            "code with another schema come in between.",
         ),
         gauges=shown,
         metrics=metrics,
@@ -180,10 +180,11 @@ def _refused(seen: HotReloadSeen, code: Code) -> list[str]:
 
 def _run(seen: HotReloadSeen) -> Iterator[str]:
     yield f"{seen.ticks} ticks, {len(seen.patches)} changes of code, {len(seen.refusals)} refusals"
-    yield "A reload: one call, from the copy of the package until the old code has ended; it begins"
-    yield "at any time of a frame. A frame: one tick, and the wait for its turn; during a change:"
-    yield f"also the first after it. Its budget is {BUDGET_MS:.1f} ms; by itself: without the time in which"
-    yield "one of those who work for it had no processor, as on a busy machine."
+    yield "A reload: one call, from the copy of the package until the old code has"
+    yield "ended; it begins at any time of a frame. A frame: one tick, and the wait for"
+    yield f"its turn; during a change: also the first after it. Its budget is {BUDGET_MS:.1f} ms;"
+    yield "by itself: without the time in which one of those who work for it had no"
+    yield "processor, as on a busy machine."
     yield from _frames("during a change", seen.patched)
     yield from _frames("otherwise", seen.plain)
     if seen.growth is not None:
