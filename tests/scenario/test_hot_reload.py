@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from grove_core import DebugEngine
 from grove_core.base.errors import InvalidInput
 from grove_core.base.patches import PatchReport
 from grove_core.cli.main import main
+from grove_core.runtime.state.turns import Turn
 from grove_core.scenario.common.command import Realtime, quiet
 from grove_core.scenario.common.footprint import Growth
 from grove_core.scenario.modules import hot_reload, hot_reload_code
@@ -75,23 +77,18 @@ def test_the_command_passes_and_writes_json(tmp_path: Path, monkeypatch: pytest.
     assert "8 changes of code, 4 refusals" in ran.output
 
 
-def test_a_tank_that_is_moved() -> None:
-    def move(engine: DebugEngine, report: TickReport) -> None:
+def test_a_tank_that_is_moved_and_a_tick_that_is_lost() -> None:
+    def harm(engine: DebugEngine, report: TickReport) -> None:
+        if report.number == 5:
+            engine.inject_fault(MODULE, 1, "raise")
         if report.number == 9:
             (loaded,) = engine._states[MODULE].versions.values()
             loaded.table["x"][7] = np.nextafter(loaded.table["x"][7], np.inf)
 
-    result = run(advance=ticking(move))
+    result = run(advance=ticking(harm))
     assert_broken(result, Assertion.ENTITIES_EXACT, "tick 9: x is wrong in 1 of 50 tanks")
+    assert_broken(result, Assertion.NO_TICK_LOST, "an injected fault")
     assert result.assertions[Assertion.EVERY_CHANGE_TOOK_EFFECT]
-
-
-def test_a_tick_that_is_lost() -> None:
-    def fail(engine: DebugEngine, report: TickReport) -> None:
-        if report.number == 5:
-            engine.inject_fault(MODULE, 1, "raise")
-
-    assert_broken(run(advance=ticking(fail)), Assertion.NO_TICK_LOST, "an injected fault")
 
 
 def test_an_undo_that_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +121,15 @@ def test_what_is_refused_without_saying_why() -> None:
 def test_a_patch_that_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(hot_reload_code.CODES, Code.CHANGED, Written(2, 1.75, after="# changed\n"))
     assert_broken(run(), Assertion.EVERY_CHANGE_TOOK_EFFECT, "after 2 changes ticks went by 1 where code [3]")
+
+
+def test_a_patch_that_keeps_its_turn_until_the_code_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = hot_reload_code.SOURCE.replace("200_000", "400_000")  # takes longer than any frame may
+    monkeypatch.setattr(hot_reload_code, "SOURCE", slow)
+    monkeypatch.setattr(Turn, "aside", lambda turn: nullcontext())
+    result = run()
+    assert_broken(result, Assertion.FRAMES_KEPT)
+    assert result.metrics[Metric.OWN_FRAMES_OVER], "frames were late by that, whatever the reports say"
 
 
 def test_a_process_that_is_left() -> None:

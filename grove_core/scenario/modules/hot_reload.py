@@ -31,6 +31,7 @@ from grove_core.scenario.modules.hot_reload_frames import Frames, Waits
 from grove_core.scenario.modules.hot_reload_outcome import outcome
 
 if TYPE_CHECKING:
+    from grove_core.author.schema import Columns
     from grove_core.base.patches import PatchReport
     from grove_core.base.records import TickReport
     from grove_core.scenario.common.outcome import Outcome
@@ -158,6 +159,8 @@ class _Run:
         self._chance = random.Random(20)  # noqa: S311  no secret hangs by it
         self._changing = self._touched = False
         """Whether the other thread is in a call that changes code; or was, at any time since the last tick."""
+        self._workers: tuple[int, ...] = ()
+        """The processes of the versions, as they were before the latest tick."""
         self._patcher: int | None = None
         """The other thread, as the system numbers it."""
         self._over = False
@@ -178,6 +181,7 @@ class _Run:
         self._rounds(WARM)
         footprint, holdings = Footprint.take(engine, self._belongings), self._belongings.take()
         self._rounds(seen.rounds - WARM)
+        self._look(engine.entities(MODULE))
         seen.growth = Footprint.take(engine, self._belongings).growth(footprint)
         seen.left += [f"{what}, with the same code" for what in self._belongings.take().more_than(holdings)]
         found = engine.dump_state(MODULE, engine.stable_version(MODULE))["document"]
@@ -201,26 +205,32 @@ class _Run:
             raise self._failure
 
     def _frame(self) -> None:
-        """Tick once, when it is time to, and look at what the tick did."""
+        """Tick once, when it is time to, and look at what the tick before did.
+
+        All of that is the frame's time: whichever of these calls comes first has to wait for a turn that is taken.
+        """
         seen, dt = self._seen, 1 / TICKS_PER_SECOND
         self._pace(seen.ticks * dt)
-        waits = Waits((os.getpid(), *self._engine.workers(MODULE).values()), self._patcher)
+        waits = Waits((os.getpid(), *self._workers), self._patcher)
         with self._clock.call():
+            found = self._engine.entities(MODULE)
+            self._workers = tuple(self._engine.workers(MODULE).values())
             report = self._advance(self._engine, dt)
         frame = self._clock.end(seen.ticks * dt, report, waits.ms(self._clock.last_ms))
+        if seen.ticks:
+            self._look(found)
         number = seen.ticks + 1
         (seen.patched if self._touched else seen.plain).add(frame)
         self._touched = self._changing
         if report.entities != seen.entities or report.faults:
             told = [fault.message for fault in report.faults] or f"{report.entities} tanks had it"
             seen.missed.append(f"tick {number}: {told}")
-        self._look(number)
         with self._ticked:
             self._ticked.notify()
 
-    def _look(self, number: int) -> None:
-        """Hold every tank against the reference, which is told only by which code the tick was done."""
-        seen, found = self._seen, self._engine.entities(MODULE)
+    def _look(self, found: Columns) -> None:
+        """Hold every tank after the latest tick against the reference, which is told only by which code it was done."""
+        seen, number = self._seen, self._seen.ticks
         codes = np.unique(found["code"]).tolist()
         if len(codes) != 1 or codes[0] not in LAST:
             seen.differences.append(f"tick {number} was done by the codes {codes}")

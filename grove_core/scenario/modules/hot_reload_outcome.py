@@ -181,10 +181,10 @@ def _refused(seen: HotReloadSeen, code: Code) -> list[str]:
 def _run(seen: HotReloadSeen) -> Iterator[str]:
     yield f"{seen.ticks} ticks, {len(seen.patches)} changes of code, {len(seen.refusals)} refusals"
     yield "A reload: one call, from the copy of the package until the old code has"
-    yield "ended; it begins at any time of a frame. A frame: one tick, and the wait for"
-    yield f"its turn; during a change: also the first after it. Its budget is {BUDGET_MS:.1f} ms;"
-    yield "by itself: without the time in which one of those who work for it had no"
-    yield "processor, as on a busy machine."
+    yield "ended; it begins at any time of a frame. A frame: a look at all tanks, a tick,"
+    yield "and the wait for a turn; during a change: also the first after it. Its budget"
+    yield f"is {BUDGET_MS:.1f} ms; by itself: without the time in which one of those who work for"
+    yield "it had no processor, as on a busy machine."
     yield from _frames("during a change", seen.patched)
     yield from _frames("otherwise", seen.plain)
     if seen.growth is not None:
