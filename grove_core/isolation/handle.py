@@ -141,7 +141,7 @@ class ProcessWorker:
         return self._ended
 
     def _find_out_how_it_ended(self) -> str:
-        status = self._exit_status(self.pid, STATUS_SECONDS)
+        status = self._exit_status(self.pid, STATUS_SECONDS) if self.wait(0.0) else None  # who lives has none
         if status is None:
             return "died"
         if os.WIFSIGNALED(status):

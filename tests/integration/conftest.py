@@ -44,12 +44,10 @@ def _quick_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _patient_about_ends() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _patient_about_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for the word of how a worker ended as long as a busy machine takes; an engine has frames to keep."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(handle, "STATUS_SECONDS", 10.0)
-        yield
+    monkeypatch.setattr(handle, "STATUS_SECONDS", 10.0)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -213,5 +213,5 @@ def test_paths_that_lead_nowhere(open_engine: OpenEngine, refused: Refused, tmp_
         with refused(engine, UnknownModule, str(path)):
             engine.load_module_version(MODULE, 1, path=str(path))
     (tmp_path / "empty").mkdir()
-    with refused(engine, UnknownModule, MODULE):
+    with refused(engine, BrokenPackage, str(tmp_path / "empty"), "pip install --target"):
         engine.load_module_version(MODULE, 1, path=str(tmp_path / "empty"))

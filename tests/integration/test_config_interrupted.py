@@ -21,7 +21,7 @@ from .sources import MODULE
 from .test_config import ONE, RESTARTS, TAKES, TWO, speeds, taking
 
 ALL = "GROVE_STRIKE_ALL" in os.environ
-EACH = 6
+EACH = 4
 HASTY = msgspec.structs.replace(PATIENT, tick_deadline_ms=5000.0, load_deadline_seconds=10.0)
 CASES = {
     "both take it": TAKES,

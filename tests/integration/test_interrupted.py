@@ -23,7 +23,7 @@ from .interrupted import CALLS, Interruptible, shown
 from .sources import MODULE
 
 ALL = "GROVE_STRIKE_ALL" in os.environ
-EACH = 7
+EACH = 5
 """How many places of each call are struck, unless all are."""
 ALLOCATE = ("author", "memory", "migration", "routing", "runtime")
 """The folders whose lines take memory for rows: where an error for want of it is to be expected."""

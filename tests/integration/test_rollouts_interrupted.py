@@ -23,7 +23,7 @@ from .rolling import counts, split
 from .sources import MODULE, V1, V2
 from .test_rollouts import FAILS, Judges
 
-EACH = 6
+EACH = 4
 """How many places of each call are struck, unless all are."""
 ALL = "GROVE_STRIKE_ALL" in os.environ
 ALLOCATE = ("author", "memory", "migration", "routing", "runtime", "rollouts")

@@ -448,7 +448,7 @@ def test_any_sequence_of_calls_and_faults(package: Any, installed: Any, isolatio
     run_state_machine_as_test(
         lambda: EngineMachine(open_engine),
         settings=settings(
-            max_examples=int(os.environ.get("GROVE_EXAMPLES", "60")),
+            max_examples=int(os.environ.get("GROVE_EXAMPLES", "45")),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
