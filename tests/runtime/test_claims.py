@@ -18,6 +18,8 @@ from grove_core import DebugEngine
 from grove_core.base.events import EventKind
 from grove_core.runtime.copies.claims import CLAIMED, Claim, folder_prefix, sweep
 
+from ..striking import ctrl_c, places_of, strike
+
 CLAIMS = """
 import os, signal, sys
 from grove_core.runtime.copies.claims import Claim
@@ -128,3 +130,19 @@ def test_a_folder_that_cannot_be_locked_for_want_of_descriptors_leaves_nothing(
         with pytest.raises(OSError, match="too many"):
             Claim.make()
     assert list(temporary.iterdir()) == []
+
+
+def test_a_sweep_that_is_interrupted_leaves_nothing_open(temporary: Path) -> None:
+    before_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    live = Claim.make()
+    try:
+        before = sorted(os.listdir("/proc/self/fd"))
+        places = places_of(sweep)
+        assert len(places) > 5
+        for place, nth in places:
+            strike(sweep, place, nth, ctrl_c)
+            assert sorted(os.listdir("/proc/self/fd")) == before, place
+        assert live.folder.is_dir(), "it is locked"
+    finally:
+        live.remove()
+        signal.signal(signal.SIGINT, before_handler)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from grove_core.base.interrupts import put_off
+
 CLAIMED = "grove-copy-"
 """What the names of folders begin with that were locked before they got this name; nothing else is ever swept."""
 
@@ -63,18 +65,22 @@ class Claim:
 
 def sweep() -> int:
     """Remove what engines left that were killed, nothing of those that live; return how many folders."""
-    swept = 0
-    for folder in Path(tempfile.gettempdir()).glob(f"{CLAIMED}*"):
-        with contextlib.suppress(OSError):  # it is locked, not ours, or somebody else removed it meanwhile
-            lock = _open(folder)
-            try:
-                if os.fstat(lock).st_uid == os.getuid():
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder)
-                    swept += 1
-            finally:
-                os.close(lock)
-    return swept
+    return sum(_swept(folder) for folder in Path(tempfile.gettempdir()).glob(f"{CLAIMED}*"))
+
+
+@put_off()
+def _swept(folder: Path) -> bool:
+    """Remove a folder, if that is to be done; what is opened for it is closed, whatever strikes."""
+    with contextlib.suppress(OSError):  # it is locked, not ours, or somebody else removed it meanwhile
+        lock = _open(folder)
+        try:
+            if os.fstat(lock).st_uid == os.getuid():
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                return True
+        finally:
+            os.close(lock)
+    return False
 
 
 def _open(folder: Path) -> int:
