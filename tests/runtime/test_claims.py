@@ -136,12 +136,12 @@ def test_a_sweep_that_is_interrupted_leaves_nothing_open(temporary: Path) -> Non
     before_handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     live = Claim.make()
     try:
-        before = sorted(os.listdir("/proc/self/fd"))
+        before = sorted(Path("/proc/self/fd").iterdir())
         places = places_of(sweep)
         assert len(places) > 5
         for place, nth in places:
             strike(sweep, place, nth, ctrl_c)
-            assert sorted(os.listdir("/proc/self/fd")) == before, place
+            assert sorted(Path("/proc/self/fd").iterdir()) == before, place
         assert live.folder.is_dir(), "it is locked"
     finally:
         live.remove()
