@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +16,13 @@ from grove_core.base.clock import ManualClock
 from grove_core.base.errors import InvalidInput
 from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Settings
-from grove_core.scenario.common.command import conclude, progress, quiet
 from grove_core.scenario.common.footprint import without_what_was_there
 from grove_core.scenario.common.holdings import Belongings
 from grove_core.scenario.modules.cases import CaseSeen
 from grove_core.scenario.modules.config_cases import Case
 from grove_core.scenario.modules.config_outcome import outcome
 from grove_core.scenario.modules.config_plays import Plays
+from grove_core.scenario.modules.playing import RunSeen, Watcher, play
 from grove_core.scenario.modules.turrets import BROUGHT
 
 if TYPE_CHECKING:
@@ -33,22 +32,10 @@ LEAST_ENTITIES = 4
 ROUNDS = 20
 PATIENT = Settings(tick_deadline_ms=10_000.0, load_deadline_seconds=60.0)
 """No deadline ends a version because the machine is busy; the one that is to hang has its own."""
-Watcher = Callable[[DebugEngine, Case], None]
-"""Called with the engine before each case."""
 
 
-@dataclass
-class ConfigSeen:
+class ConfigSeen(RunSeen):
     """What was seen during a run."""
-
-    entities: int
-    rounds: int
-    played: tuple[Case, ...]
-    """What was to be played."""
-    cases: list[CaseSeen] = field(default_factory=list)
-    real_seconds: float = 0.0
-    left: list[str] = field(default_factory=list)
-    error: str | None = None
 
 
 class ConfigScenario:
@@ -112,14 +99,4 @@ class ConfigScenario:
 
 def run_command(entities: int, json_path: Path | None) -> int:
     """Run it for the command line; see `conclude` for the exit code."""
-    done = 0
-    with quiet(), progress(len(Case), "cases", "Config") as told:
-
-        def show(_: DebugEngine, case: Case) -> None:
-            nonlocal done
-            if told is not None:
-                told(done, f"Config: {case}")
-            done += 1
-
-        result = ConfigScenario(entities, watcher=show).run()
-    return conclude(result.text(), result.document(), result.passed, json_path)
+    return play("Config", list(Case), lambda watcher: ConfigScenario(entities, watcher=watcher).run(), json_path)

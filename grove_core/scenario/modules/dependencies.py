@@ -7,7 +7,7 @@ says why, and leaves nothing half done. Every value of every entity is held agai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from grove_core.base.clock import ManualClock
 from grove_core.base.errors import InvalidInput
 from grove_core.debug import DebugEngine
 from grove_core.parts.settings import Settings
-from grove_core.scenario.common.command import conclude, progress, quiet
 from grove_core.scenario.common.footprint import without_what_was_there
 from grove_core.scenario.common.holdings import Belongings
 from grove_core.scenario.modules.cases import CaseSeen
@@ -23,6 +22,7 @@ from grove_core.scenario.modules.dependencies_cases import Case
 from grove_core.scenario.modules.dependencies_outcome import outcome
 from grove_core.scenario.modules.dependencies_plays import Plays
 from grove_core.scenario.modules.game import BROUGHT
+from grove_core.scenario.modules.playing import RunSeen, Watcher, play
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,28 +33,18 @@ LEAST_ENTITIES = 2
 ROUNDS = 10
 PATIENT = Settings(tick_deadline_ms=10_000.0, load_deadline_seconds=60.0)
 """No deadline ends a version because the machine is busy."""
-Watcher = Callable[[DebugEngine, Case], None]
-"""Called with the engine before each case."""
 
 
 @dataclass
-class DependenciesSeen:
+class DependenciesSeen(RunSeen):
     """What was seen during a run."""
 
-    entities: int
-    rounds: int
-    played: tuple[Case, ...]
-    """What was to be played."""
-    cases: list[CaseSeen] = field(default_factory=list)
     half: list[str] = field(default_factory=list)
     """What was not as before once something had been refused."""
     touched: list[str] = field(default_factory=list)
     """What became of the module that has nothing to do with the others."""
     growth_mb: list[float] = field(default_factory=list)
     """By how much memory grew in each case in which something was refused."""
-    real_seconds: float = 0.0
-    left: list[str] = field(default_factory=list)
-    error: str | None = None
 
 
 class DependenciesScenario:
@@ -119,14 +109,6 @@ class DependenciesScenario:
 
 def run_command(entities: int, json_path: Path | None) -> int:
     """Run it for the command line; see `conclude` for the exit code."""
-    done = 0
-    with quiet(), progress(len(Case), "cases", "Dependencies") as told:
-
-        def show(_: DebugEngine, case: Case) -> None:
-            nonlocal done
-            if told is not None:
-                told(done, f"Dependencies: {case}")
-            done += 1
-
-        result = DependenciesScenario(entities, watcher=show).run()
-    return conclude(result.text(), result.document(), result.passed, json_path)
+    return play(
+        "Dependencies", list(Case), lambda watcher: DependenciesScenario(entities, watcher=watcher).run(), json_path
+    )
